@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! AArch64, AAPCS64. Only what differs from x86_64 is said here.
+//!
+//! A parked frame is 176 bytes: x19–x30 at +0, d8–d15 at +96, FPCR at +160. In a first frame x29 is 0, x19 holds
+//! the argument, x20 the function and x30 `entry`. Return addresses signed by callers (PAC) survive, because the
+//! stack pointer is their modifier and a frame is always resumed where it was saved.
+
+use core::arch::{asm, global_asm, naked_asm};
+use core::ffi::c_void;
+
+/// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`.
+/// Returns when somebody switches to what was written to `save`.
+///
+/// # Safety
+/// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
+#[unsafe(naked)]
+pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
+    naked_asm!(
+        ".cfi_startproc",
+        "hint #34", // bti c
+        "sub sp, sp, #176", ".cfi_adjust_cfa_offset 176",
+        "stp x19, x20, [sp]", ".cfi_rel_offset x19, 0", ".cfi_rel_offset x20, 8",
+        "stp x21, x22, [sp, #16]", ".cfi_rel_offset x21, 16", ".cfi_rel_offset x22, 24",
+        "stp x23, x24, [sp, #32]", ".cfi_rel_offset x23, 32", ".cfi_rel_offset x24, 40",
+        "stp x25, x26, [sp, #48]", ".cfi_rel_offset x25, 48", ".cfi_rel_offset x26, 56",
+        "stp x27, x28, [sp, #64]", ".cfi_rel_offset x27, 64", ".cfi_rel_offset x28, 72",
+        "stp x29, x30, [sp, #80]", ".cfi_rel_offset x29, 80", ".cfi_rel_offset x30, 88",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "mrs x9, fpcr",
+        "str x9, [sp, #160]",
+        "mov x10, sp",
+        "str x10, [x0]",
+        "mov sp, x1",
+        "ldr x10, [sp, #160]",
+        "cmp x9, x10",
+        "b.eq 2f",
+        "msr fpcr, x10",
+        "2:",
+        "ldp d8, d9, [sp, #96]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d14, d15, [sp, #144]",
+        "ldp x19, x20, [sp]", ".cfi_restore x19", ".cfi_restore x20",
+        "ldp x21, x22, [sp, #16]", ".cfi_restore x21", ".cfi_restore x22",
+        "ldp x23, x24, [sp, #32]", ".cfi_restore x23", ".cfi_restore x24",
+        "ldp x25, x26, [sp, #48]", ".cfi_restore x25", ".cfi_restore x26",
+        "ldp x27, x28, [sp, #64]", ".cfi_restore x27", ".cfi_restore x28",
+        "ldp x29, x30, [sp, #80]", ".cfi_restore x29", ".cfi_restore x30",
+        "add sp, sp, #176", ".cfi_adjust_cfa_offset -176",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// Where a first frame starts; see x86_64.
+#[unsafe(naked)]
+unsafe extern "C" fn entry() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
+        "hint #36", // bti j
+        "mov x0, x19",
+        "blr x20",
+        "brk #1",
+        ".cfi_endproc",
+    )
+}
+
+/// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return.
+/// The frame starts with the caller's floating-point control state, as a new thread's does.
+///
+/// # Safety
+/// The 192 bytes below `top` are writable and unused.
+pub unsafe fn prepare(top: *mut u8, function: unsafe extern "C" fn(*mut c_void) -> !, argument: *mut c_void) -> *mut u8 {
+    let top = (top as usize & !15) as *mut usize;
+    let fpcr: usize;
+    // SAFETY: the caller gives the room.
+    unsafe {
+        asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags));
+        let frame = top.sub(22);
+        for word in 0..22 {
+            frame.add(word).write(0);
+        }
+        frame.write(argument as usize); // x19
+        frame.add(1).write(function as usize); // x20
+        frame.add(11).write(entry as *const () as usize); // x30
+        frame.add(20).write(fpcr);
+        frame.cast()
+    }
+}
+
+/// The caller's stack pointer.
+#[inline(always)]
+pub fn stack_pointer() -> *mut u8 {
+    let sp;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    sp
+}
+
+/// The address of a symbol that another library may or may not supply: null when nobody does.
+macro_rules! weak_address {
+    ($symbol:literal) => {{
+        let address: *mut core::ffi::c_void;
+        // SAFETY: reads the symbol's entry of the global offset table.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $symbol),
+                concat!("adrp {0}, :got:", $symbol),
+                concat!("ldr {0}, [{0}, :got_lo12:", $symbol, "]"),
+                out(reg) address,
+                options(nostack, pure, readonly, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+pub use weak_address;
+
+global_asm!(
+    ".section .tbss,\"awT\",%nobits",
+    ".balign 16",
+    ".hidden dyco_current_slot",
+    ".globl dyco_current_slot",
+    ".type dyco_current_slot, %object",
+    ".size dyco_current_slot, 8",
+    "dyco_current_slot:",
+    ".zero 8",
+    ".hidden dyco_vfork_mark",
+    ".globl dyco_vfork_mark",
+    ".type dyco_vfork_mark, %object",
+    ".size dyco_vfork_mark, 8",
+    "dyco_vfork_mark:",
+    ".zero 8",
+    ".text",
+);
+
+/// The thread-local words. Not `pure`: every call reads afresh.
+pub mod slot {
+    use core::arch::asm;
+
+    /// This thread's scheduler, or null.
+    #[inline(always)]
+    pub fn get() -> *mut u8 {
+        let p;
+        // SAFETY: reads this thread's own word.
+        unsafe {
+            asm!("mrs {t}, tpidr_el0", "adrp {p}, :gottprel:dyco_current_slot",
+                "ldr {p}, [{p}, :gottprel_lo12:dyco_current_slot]", "ldr {p}, [{t}, {p}]",
+                p = out(reg) p, t = out(reg) _, options(nostack, readonly, preserves_flags));
+        }
+        p
+    }
+
+    /// Sets this thread's scheduler.
+    #[inline(always)]
+    pub fn set(value: *mut u8) {
+        // SAFETY: writes this thread's own word.
+        unsafe {
+            asm!("mrs {t}, tpidr_el0", "adrp {p}, :gottprel:dyco_current_slot",
+                "ldr {p}, [{p}, :gottprel_lo12:dyco_current_slot]", "str {v}, [{t}, {p}]",
+                p = out(reg) _, t = out(reg) _, v = in(reg) value, options(nostack, preserves_flags));
+        }
+    }
+
+    /// Whether this is a vfork child, which runs in its parent's memory.
+    #[inline(always)]
+    pub fn in_vfork() -> bool {
+        let v: u64;
+        // SAFETY: reads this thread's own word.
+        unsafe {
+            asm!("mrs {t}, tpidr_el0", "adrp {v}, :gottprel:dyco_vfork_mark",
+                "ldr {v}, [{v}, :gottprel_lo12:dyco_vfork_mark]", "ldr {v}, [{t}, {v}]",
+                v = out(reg) v, t = out(reg) _, options(nostack, readonly, preserves_flags));
+        }
+        v != 0
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory from libc's heap and from the kernel. Every allocation can fail and says so: the library
+//! never aborts for want of memory.
+
+use core::ptr::{self, NonNull};
+
+use libc::c_void;
+
+use super::{Errno, Result};
+
+/// Zeroed heap memory for one `T`, or ENOMEM.
+///
+/// The caller owns it and gives it back with [`free`]; `T` must be valid when all its bytes are zero.
+pub fn zeroed<T>() -> Result<NonNull<T>> {
+    array_zeroed(1)
+}
+
+/// Zeroed heap memory for `count` values of `T` (`count` > 0), or ENOMEM.
+pub fn array_zeroed<T>(count: usize) -> Result<NonNull<T>> {
+    const { assert!(align_of::<T>() <= 16) };
+    // SAFETY: calloc checks the product for overflow.
+    let memory = unsafe { libc::calloc(count, size_of::<T>()) };
+    NonNull::new(memory.cast()).ok_or(Errno(libc::ENOMEM))
+}
+
+/// Grows or shrinks an array from [`array_zeroed`] (or null) to `count` elements; new ones are not initialised.
+///
+/// # Safety
+/// `memory` is null or came from this module and holds plain data that may be moved.
+pub unsafe fn resize<T>(memory: *mut T, count: usize) -> Result<NonNull<T>> {
+    let bytes = count.checked_mul(size_of::<T>()).ok_or(Errno(libc::ENOMEM))?;
+    // SAFETY: passed on to the caller.
+    let grown = unsafe { libc::realloc(memory.cast(), bytes) };
+    NonNull::new(grown.cast()).ok_or(Errno(libc::ENOMEM))
+}
+
+/// Gives heap memory back; null is ignored.
+///
+/// # Safety
+/// `memory` is null or came from this module and is not used again.
+pub unsafe fn free<T>(memory: *mut T) {
+    // SAFETY: passed on to the caller.
+    unsafe { libc::free(memory.cast()) }
+}
+
+/// Private anonymous pages, readable and writable, not charged before they are touched.
+pub fn map(bytes: usize, extra_flags: i32) -> Result<NonNull<c_void>> {
+    // SAFETY: a fresh anonymous mapping aliases nothing.
+    let memory = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | extra_flags,
+            -1,
+            0,
+        )
+    };
+    if memory == libc::MAP_FAILED { Err(super::errno::get()) } else { NonNull::new(memory).ok_or(Errno(libc::ENOMEM)) }
+}
+
+/// Gives pages of [`map`] back.
+///
+/// # Safety
+/// The range lies in mappings of [`map`] and is not used again.
+pub unsafe fn unmap(memory: *mut c_void, bytes: usize) {
+    // SAFETY: passed on to the caller. Unmapping whole mappings cannot fail.
+    unsafe { libc::munmap(memory, bytes) };
+}
