@@ -14,9 +14,15 @@ static void echo(void *arg)
     close(fd);
 }
 
-static void serve(void *arg)
+static void serve(void *port)
 {
-    int listener = (int)(intptr_t)arg;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    addr.sin_port = htons((uint16_t)atoi(port));
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(listener, SOMAXCONN) < 0) {
+        perror("listen");
+        return;
+    }
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0)
@@ -28,13 +34,6 @@ static void serve(void *arg)
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    addr.sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 9000));
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, SOMAXCONN) < 0) {
-        perror("listen");
-        return 1;
-    }
-    dyco_coroutine_create(serve, (void *)(intptr_t)fd);
+    dyco_coroutine_create(serve, argc > 1 ? argv[1] : "9000");
     return dyco_schedule_run();
 }
