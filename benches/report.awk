@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Turns the lines of yield.c (stacks, coroutines, best, median) and of load.c (tab-separated) into markdown tables.
+
+FILENAME ~ /yield/ {
+    key = $1 " " $2
+    runs[key]++
+    best[key, runs[key]] = $3
+    typical[key, runs[key]] = $4
+}
+
+FILENAME ~ /echo/ {
+    rows++
+    row[rows] = $0
+    cpu_ratio[$1, $2] = $5
+    calls[$1, $2] = $6
+}
+
+function median(values, key,    n, i, j, t, a) {
+    n = runs[key]
+    for (i = 1; i <= n; i++) {
+        t = values[key, i]
+        for (j = i - 1; j >= 1 && a[j] > t; j--)
+            a[j + 1] = a[j]
+        a[j + 1] = t
+    }
+    return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+}
+
+function cell(key) {
+    return sprintf("%.1f (%.1f)", median(typical, key), median(best, key))
+}
+
+function shared_to_own(count) {
+    return median(typical, "shared " count) / median(typical, "own " count)
+}
+
+function yield_row(count, title) {
+    printf "| %s | %s | %s | %.2f |\n", title, cell("own " count), cell("shared " count), shared_to_own(count)
+}
+
+function goal(text, value, limit, format) {
+    printf "| %s | %s | " format " | %s |\n", text, limit, value, value <= limit ? "yes" : "no"
+}
+
+function echo_goals(server, count,    title) {
+    title = sprintf("echo, %s connections, %s stacks", count, substr(server, 6))
+    goal(title ": server CPU per request / plain epoll", cpu_ratio[server, count], 1.10, "%.2f")
+    if (calls[server, count] != "-")
+        goal(title ": system calls per request more than plain epoll",
+             calls[server, count] - calls["epoll", count], 0.1, "%.3f")
+}
+
+END {
+    print "\n## Yield\n"
+    print "ns per `dyco_coroutine_sleep(0)`, which switches to the next ready coroutine; a coroutine on an own stack"
+    print "(`setStack`, 16 KiB) or on the scheduler's shared stacks. Median over runs of the median batch, in brackets of"
+    print "the best one.\n"
+    print "| coroutines | own stack | shared stacks | shared / own |"
+    print "| --- | --- | --- | --- |"
+    yield_row(2, "2")
+    yield_row(8, "8")
+    yield_row(1000, "1,000")
+    yield_row(100000, "100,000")
+    yield_row(0, "create + run + finish, 1,000 at a time")
+
+    print "\n## Echo\n"
+    print "64-byte messages, one in flight per connection, every byte checked; server pinned to one CPU, load to another."
+    print "The servers take turns of a fraction of a second; figures are medians over the turns. CPU is the server's,"
+    print "from its own CPU clock, over exactly the measured requests; ratio is to the plain level-triggered epoll server"
+    print "in the same round; system calls are counted in extra turns."
+    connections = ""
+    for (i = 1; i <= rows; i++) {
+        split(row[i], f, "\t")
+        if (f[2] != connections) {
+            connections = f[2]
+            printf "\n%s connection%s\n\n", connections, (connections > 1 ? "s" : "")
+            print "| server | requests/s | CPU us/request | ratio | system calls/request | p50 us | p99 us | slowest / fastest connection |"
+            print "| --- | --- | --- | --- | --- | --- | --- | --- |"
+        }
+        printf "| %s | %s | %.2f | %.3f | %s | %s | %s | %.2f |\n", f[1], f[3], f[4] / 1000, f[5], f[6], f[7], f[8],
+            f[9] / f[10]
+    }
+
+    print "\n## Goals\n"
+    print "| goal | at most | measured | met |"
+    print "| --- | --- | --- | --- |"
+    goal("yield, own stacks, 2 coroutines, ns", median(typical, "own 2"), 15, "%.1f")
+    goal("yield, own stacks, 1,000 coroutines, ns", median(typical, "own 1000"), 15, "%.1f")
+    goal("yield, 8 coroutines, shared / own", shared_to_own(8), 1.5, "%.2f")
+    for (i = 100; i <= 1000; i *= 10) {
+        echo_goals("dyco-own", i)
+        echo_goals("dyco-shared", i)
+    }
+}
