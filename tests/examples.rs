@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every C example builds without a warning, does what its comment says, and the documents show it as it is.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn example_names() -> Vec<String> {
+    let files = fs::read_dir(root().join("c_examples")).expect("c_examples");
+    let mut names: Vec<String> = files
+        .map(|file| file.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .map(|path| path.file_stem().expect("name").to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Builds all examples once and returns where one is.
+fn example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("examples");
+        fs::create_dir_all(&folder).expect("folder for the examples");
+        for name in example_names() {
+            let library = harness::library_dir();
+            let output = Command::new("gcc")
+                .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
+                .arg(root().join("include"))
+                .arg(root().join(format!("c_examples/{name}.c")))
+                .arg("-o")
+                .arg(folder.join(&name))
+                .arg("-L")
+                .arg(library)
+                .arg(format!("-Wl,-rpath,{}", library.display()))
+                .arg("-ldyco")
+                .output()
+                .expect("gcc runs");
+            assert!(output.status.success(), "{name}.c:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+        folder
+    });
+    folder.join(name)
+}
+
+/// Runs an example to its end, with a limit of two minutes.
+fn run(name: &str, args: &[&str]) -> Output {
+    Command::new("timeout").arg("120").arg(example(name)).args(args).output().expect("timeout(1) runs")
+}
+
+/// What an example printed, which must have gone well.
+fn printed(name: &str, args: &[&str]) -> String {
+    let output = run(name, args);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {args:?}: {}\n{text}\n{errors}", output.status);
+    assert_eq!(errors, "", "{name} {args:?}");
+    text
+}
+
+/// An example that runs until it is told to end, and in any case until this is dropped.
+struct Server {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Server {
+    /// Starts it on a free port, with at most `descriptors` descriptors (0: as many as we have).
+    fn start(name: &str, args: &[&str], descriptors: u64) -> Server {
+        let mut command = Command::new(example(name));
+        command.arg("0").args(args).stdout(Stdio::piped());
+        if descriptors > 0 {
+            let limit = libc::rlimit { rlim_cur: descriptors, rlim_max: descriptors };
+            // SAFETY: setrlimit is async-signal-safe.
+            unsafe {
+                command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                })
+            };
+        }
+        let mut process = command.spawn().expect("server starts");
+        let mut output = BufReader::new(process.stdout.take().expect("piped"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("first line");
+        let port = line.split("port ").nth(1).and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("no port in {line:?}"));
+        Server { process, output, port }
+    }
+
+    fn port(&self) -> String {
+        self.port.to_string()
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connect");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("timeout");
+        stream
+    }
+
+    /// A number of /proc/PID/status, in its unit.
+    fn status(&self, key: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("status");
+        let line = text.lines().find(|line| line.starts_with(key)).expect("key");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("number")
+    }
+
+    fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("fd").count()
+    }
+
+    /// Waits until so many descriptors are open, or five seconds have gone.
+    fn descriptors_become(&self, wanted: usize) -> usize {
+        for _ in 0..500 {
+            if self.descriptors() == wanted {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.descriptors()
+    }
+
+    /// Ends it with SIGTERM and returns what it printed since the first line.
+    fn stop(mut self) -> String {
+        // SAFETY: the process is our child and has not been waited for.
+        unsafe { libc::kill(self.process.id() as i32, libc::SIGTERM) };
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("output");
+        let status = self.process.wait().expect("wait");
+        assert!(status.success(), "{status}: {rest}");
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn echo(mut stream: &TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).expect("write");
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer).expect("the echo");
+    assert_eq!(text.as_bytes(), answer);
+}
+
+#[test]
+fn the_documents_know_every_example() {
+    let index = read("c_examples/README.md");
+    for name in example_names() {
+        assert!(index.contains(&format!("[{name}.c]({name}.c)")), "{name}.c is not in c_examples/README.md");
+    }
+    let source = read("c_examples/quickstart.c");
+    let (_, shown) = source.split_once('\n').expect("a licence line");
+    assert!(read("README.md").contains(shown.trim()), "README.md does not show c_examples/quickstart.c as it is");
+}
+
+#[test]
+fn sleep() {
+    let text = printed("sleep", &[]);
+    // The time when each line came at the earliest, and what it says. Each 100 ms apart, so the order is certain.
+    let wanted = [
+        (0, "the sum is 4995000, having given way 10 times"),
+        (200, "dyco_coroutine_sleep(200), round 1"),
+        (400, "dyco_coroutine_sleep(200), round 2"),
+        (500, "nanosleep of half a second"),
+        (600, "dyco_coroutine_sleep(200), round 3"),
+        (1000, "sleep(1)"),
+        (1000, "all done, dyco_schedule_run() returned 0"),
+    ];
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), wanted.len(), "{text}");
+    for (line, (earliest, what)) in lines.iter().zip(wanted) {
+        let (time, said) = line.trim().split_once(" ms: ").expect("a time");
+        assert_eq!(said, what, "{text}");
+        assert!(time.parse::<u64>().expect("a number") >= earliest, "too early: {text}");
+    }
+    let took: u64 = lines[6].trim().split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!(took < 2000, "the sleeps did not overlap: {text}");
+}
+
+#[test]
+fn setstack() {
+    assert_eq!(
+        printed("setstack", &[]),
+        "default          shared stack\n\
+         own              own stack of 65536 bytes\n\
+         caller-supplied  own stack of 32768 bytes, in my_memory\n                 \
+                          recursion stopped in time, deep down\n\
+         cancelled        shared stack\n                 \
+                          three others have counted up to 3 in a local of this one\n"
+    );
+}
+
+#[test]
+fn stop_abort() {
+    assert_eq!(
+        printed("stop_abort", &[]),
+        "A coroutine ends itself; the other is not touched:\n  gives up, two calls deep\n  \
+         other: 1\n  other: 2\n  other: 3\ndyco_schedule_run() returned 0, coroutines alive: 0\n\n\
+         Stop, do something else, and run again:\n  counter: 1\n  counter: 2\n  stop!\n\
+         dyco_schedule_run() returned 1, coroutines alive: 2\n\n(between the two runs)\n\n  \
+         and on we go\n  counter: 3\ndyco_schedule_run() returned 0, coroutines alive: 0\n\n\
+         Abort ends all coroutines of this thread:\n  counter: 1\n  counter: 2\n  abort!\n\
+         dyco_schedule_run() returned -1, coroutines alive: 0\n\n\
+         The scheduler is empty then and can be used anew:\n  again: 1\n  again: 2\n  again: 3\n\
+         dyco_schedule_run() returned 0, coroutines alive: 0\n\n"
+    );
+}
+
+#[test]
+fn quickstart() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port().to_string();
+    let mut process = Command::new(example("quickstart")).arg(&port).spawn().expect("it starts");
+    while TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        assert!(process.try_wait().expect("wait").is_none(), "it has ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = run("socket_client", &[&port, "50", "10"]);
+    process.kill().expect("kill");
+    process.wait().expect("wait");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn server_and_client_with_500_connections() {
+    let server = Server::start("socket_server", &[], 0);
+    let text = printed("socket_client", &[&server.port(), "500", "20"]);
+    assert!(text.starts_with("500 connections at the same time, 10000 messages echoed, 0 errors, "), "{text}");
+    let mut stream = server.connect();
+    echo(&stream, "by hand\n");
+    let large = "x".repeat(100_000);
+    echo(&stream, &large);
+    stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
+    assert_eq!(stream.read(&mut [0]).expect("end of stream"), 0);
+    assert_eq!(server.stop(), "served 501 connections, 500 at the same time, 0 broken, 0 still open\n");
+}
+
+#[test]
+fn client_reports_errors() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port().to_string();
+    let output = run("socket_client", &[&port, "3", "1"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(" 3 errors"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection refused"), "{output:?}");
+}
+
+#[test]
+fn server_outlives_the_end_of_descriptors() {
+    let server = Server::start("socket_server", &[], 32);
+    let mut streams: Vec<TcpStream> = (0..40).map(|_| server.connect()).collect();
+    let late = streams.split_off(20);
+    for stream in &streams {
+        echo(stream, "there is room\n");
+    }
+    drop(streams);
+    for stream in &late {
+        echo(stream, "there is room again\n");
+    }
+    let still_there = server.connect();
+    echo(&still_there, "and more\n");
+    let text = server.stop();
+    assert!(text.starts_with("served 20 connections, "), "{text}");
+}
+
+#[test]
+fn server_with_10000_connections() {
+    const CONNECTIONS: u64 = 10_000;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid out parameter.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    if limit.rlim_max < CONNECTIONS + 100 {
+        println!("skipped: the hard limit of descriptors is {}, this needs {}", limit.rlim_max, CONNECTIONS + 100);
+        return;
+    }
+
+    let server = Server::start("socket_server", &[], 0);
+    printed("socket_client", &[&server.port(), "100", "10"]);
+    // The listener, the signals, the poller's two, and the three standard ones.
+    let before = server.descriptors_become(7);
+    let memory = server.status("VmRSS:");
+
+    for _ in 0..3 {
+        let text = printed("socket_client", &[&server.port(), &CONNECTIONS.to_string(), "5"]);
+        assert!(text.starts_with("10000 connections at the same time, 50000 messages echoed, 0 errors, "), "{text}");
+        assert_eq!(server.descriptors_become(before), before);
+        let (now, peak) = (server.status("VmRSS:"), server.status("VmHWM:"));
+        println!("{text}memory before {memory} kB, at most {peak} kB, now {now} kB");
+        assert!(now < memory + 2048 + (peak - memory) / 4, "memory before {memory} kB, at most {peak} kB, now {now} kB");
+    }
+    assert_eq!(server.stop(), "served 30100 connections, 10000 at the same time, 0 broken, 0 still open\n");
+}
+
+#[test]
+fn multithread() {
+    let server = Server::start("multithread", &["3"], 0);
+    assert_eq!(server.status("Threads:"), 4);
+    let text = printed("socket_client", &[&server.port(), "300", "10"]);
+    assert!(text.starts_with("300 connections at the same time, 3000 messages echoed, 0 errors, "), "{text}");
+    std::thread::sleep(Duration::from_millis(200)); // the last closes
+    let text = server.stop();
+    let served: Vec<u64> = text
+        .lines()
+        .map(|line| line.split_whitespace().nth(3).and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text}")))
+        .collect();
+    assert_eq!((served.len(), served.iter().sum()), (3, 300), "{text}");
+    assert!(served.iter().all(|&n| n > 0), "one thread got nothing: {text}");
+}
