@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The control block of a coroutine, and what it waits on.
+//!
+//! ```text
+//!   New ──► Ready ──► Running ──► Dead          New and Ready: on a ready queue
+//!             ▲          │                      Waiting: its waiters hang on what will wake it
+//!             └─ Waiting ◄┘                     Dead: its memory is about to be reused
+//! ```
+
+use core::ffi::{c_int, c_void};
+
+use crate::list::Link;
+use crate::stack;
+use crate::timer::Timer;
+
+/// A coroutine's function.
+pub type Entry = unsafe extern "C" fn(*mut c_void);
+
+/// What a switch saves besides the registers; the thread's own stack has one too.
+#[repr(C)]
+pub struct Context {
+    /// C++'s current exceptions: `__cxa_eh_globals` of the Itanium C++ ABI, section 2.2.2.
+    pub exceptions: [usize; 2],
+    /// The coroutine's `errno`.
+    pub errno: c_int,
+}
+
+/// Where a coroutine is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Not run yet; on a ready queue.
+    New,
+    /// On a ready queue.
+    Ready,
+    /// The one that runs on its thread.
+    Running,
+    /// Parked until somebody wakes it.
+    Waiting,
+    /// Ended.
+    Dead,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Wake {
+    /// What was waited for may have come.
+    Ready,
+    /// The deadline came first.
+    TimedOut,
+    /// What was waited for is gone.
+    Closed,
+}
+
+/// One place where a coroutine waits. It is in at most one list, and lives in the control block or on the heap,
+/// never in a stack frame: the frame of a parked shared-stack coroutine is not where it was.
+#[repr(C)]
+pub struct Waiter {
+    /// The place in the list of waiters, or in a ready queue.
+    pub link: Link,
+    /// Whom to wake.
+    pub coroutine: *mut Coroutine,
+    /// For a descriptor: the poll(2) events that wake it.
+    pub events: u32,
+}
+
+/// A coroutine. Zeroed memory is a valid one that is nobody yet.
+#[repr(C)]
+pub struct Coroutine {
+    /// Where it runs, and its parked frame.
+    pub stack: stack::Stack,
+    /// What else a switch saves.
+    pub context: Context,
+    /// Where it is in its life.
+    pub state: State,
+    /// Why its last wait ended.
+    pub wake: Wake,
+    /// Whether it runs before others.
+    pub urgent: bool,
+    /// Whether its wait can end by a descriptor's event.
+    pub on_descriptors: bool,
+    /// Its place in a ready queue, or in the list of the one thing that it waits on.
+    pub waiter: Waiter,
+    /// Where it waits on several things at once: an array on the heap, else null.
+    pub waiters: *mut Waiter,
+    /// How many there are.
+    pub waiter_count: u32,
+    /// How often it has yielded.
+    pub switches: u32,
+    /// The deadline of the present wait.
+    pub timer: Timer,
+    /// Its name among the thread's coroutines.
+    pub cid: c_int,
+    /// The next one in its bucket of the table of cids.
+    pub next_in_bucket: *mut Coroutine,
+    /// What it runs.
+    pub entry: Option<Entry>,
+    /// With what.
+    pub argument: *mut c_void,
+    /// The program's own pointer.
+    pub udata: *mut c_void,
+}
+
+const _: () = assert!(size_of::<Coroutine>() <= 256);
+
+impl Coroutine {
+    /// The coroutine whose [`Waiter`] in the control block has this link; ready queues hold no other links.
+    ///
+    /// # Safety
+    /// `link` is the link of a `Coroutine::waiter`.
+    #[inline(always)]
+    pub unsafe fn from_link(link: *mut Link) -> *mut Coroutine {
+        // SAFETY: the caller's promise.
+        unsafe { link.byte_sub(memoffset::offset_of!(Coroutine, waiter) + memoffset::offset_of!(Waiter, link)).cast() }
+    }
+
+    /// The coroutine that has this timer.
+    ///
+    /// # Safety
+    /// `timer` is a `Coroutine::timer`.
+    #[inline(always)]
+    pub unsafe fn from_timer(timer: *mut Timer) -> *mut Coroutine {
+        // SAFETY: the caller's promise.
+        unsafe { timer.byte_sub(memoffset::offset_of!(Coroutine, timer)).cast() }
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! libdyco: stackful coroutines for C on Linux.
+//!
+//! Imports point downwards only:
+//!
+//! ```text
+//!   capi   hook        the dyco_* functions; the libc names we define. No logic.
+//!        io            operations that may wait
+//!     scheduler        who runs, who waits for what
+//!  coroutine  timer    the control block; deadlines
+//!  poller  stack  list what the kernel tells; where coroutines run; intrusive lists
+//!    arch   sys        switches, thread-local words; system calls, errno, memory, clock
+//! ```
+//!
+//! A scheduler belongs to its thread, and so do its coroutines; what threads share is `poller::descriptors`,
+//! `scheduler::registry` and the inboxes. Glossary: to *park* is to stop running until *unparked*; a *waiter* is a place
+//! where a coroutine waits; a *watch* is a descriptor waited for; a *slot* is a shared stack; a *generation* tells
+//! one life of a descriptor number from the next.
+//!
+//! The crate does without std, whose own I/O would land in our hooks, and without `alloc`, whose allocations abort.
+
+#![no_std]
+#![deny(missing_docs)]
+
+mod arch;
+mod capi;
+mod coroutine;
+#[cfg(feature = "hook")]
+mod hook;
+mod io;
+mod list;
+mod poller;
+mod scheduler;
+mod stack;
+mod sys;
+mod timer;
+
+/// A panic is a bug of the library, whose state is then suspect: the process ends.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    sys::message::Line::new().text("libdyco: internal error").print();
+    // SAFETY: no preconditions.
+    unsafe { libc::abort() }
+}

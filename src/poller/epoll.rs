@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The epoll(7) backend: an epoll set, and an eventfd in it through which other threads wake this one.
+
+use core::ptr;
+
+use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::{Errno, Result, memory};
+use crate::{syscall, syscall_raw};
+
+/// How many events one call fetches.
+pub const BATCH: usize = 1024;
+
+/// The event data of the eventfd.
+const WAKE: u64 = u64::MAX;
+
+/// Always asked for: the directions that cost nothing while nothing happens. EPOLLOUT is added where somebody waits.
+pub const BASE: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+
+/// An epoll set. Without descriptors until it is first needed; zeroed memory becomes one by [`Epoll::init`].
+pub struct Epoll {
+    set: i32,
+    wake: i32,
+    events: *mut libc::epoll_event,
+    /// epoll_pwait2 (Linux 5.11) is missing: deadlines are rounded up to milliseconds.
+    coarse: bool,
+}
+
+/// One event: a descriptor, the generation it was registered under, and what epoll says.
+pub struct Event {
+    /// The descriptor's number.
+    pub fd: i32,
+    /// The generation of the number at registration.
+    pub generation: u32,
+    /// EPOLLIN and its kin.
+    pub events: u32,
+}
+
+/// What came of registering a descriptor.
+#[derive(PartialEq, Eq)]
+pub enum Added {
+    /// It was not in the set; now it is.
+    New,
+    /// The set has it already: the same descriptor of the same file.
+    Present,
+    /// It cannot be polled (EPERM): a regular file, always ready.
+    AlwaysReady,
+}
+
+impl Epoll {
+    /// Makes it closed.
+    pub fn init(&mut self) {
+        (self.set, self.wake, self.coarse) = (-1, -1, false);
+        self.events = ptr::null_mut();
+    }
+
+    /// Opens the set and its eventfd, unless they are open.
+    pub fn open(&mut self) -> Result<()> {
+        if self.set >= 0 {
+            return Ok(());
+        }
+        if self.events.is_null() {
+            self.events = memory::array_zeroed(BATCH)?.as_ptr();
+        }
+        // SAFETY: no pointers.
+        let set = unsafe { syscall!(SYS_epoll_create1, libc::EPOLL_CLOEXEC) }? as i32;
+        // SAFETY: no pointers.
+        let wake = match unsafe { syscall!(SYS_eventfd2, 0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } {
+            Ok(fd) => fd as i32,
+            Err(errno) => {
+                close(set);
+                return Err(errno);
+            }
+        };
+        (self.set, self.wake) = (set, wake);
+        if let Err(errno) = self.control(libc::EPOLL_CTL_ADD, wake, (libc::EPOLLIN | libc::EPOLLET) as u32, WAKE) {
+            self.close();
+            return Err(errno);
+        }
+        Ok(())
+    }
+
+    /// Closes the descriptors. After fork this leaves the parent's set alone: nothing is removed from it.
+    pub fn close(&mut self) {
+        if self.set >= 0 {
+            close(self.set);
+            close(self.wake);
+        }
+        (self.set, self.wake) = (-1, -1);
+    }
+
+    /// Closes the descriptors and gives the memory back.
+    pub fn free(&mut self) {
+        self.close();
+        // SAFETY: `events` is null or ours; it is not used again.
+        unsafe { memory::free(self.events) };
+        self.events = ptr::null_mut();
+    }
+
+    /// The eventfd to write to from other threads; -1 while the poller is closed.
+    pub fn wake_fd(&self) -> i32 {
+        self.wake
+    }
+
+    /// Adds a descriptor, edge-triggered. An event follows at once when it is ready already.
+    pub fn add(&self, fd: i32, generation: u32, events: u32) -> Result<Added> {
+        match self.control(libc::EPOLL_CTL_ADD, fd, events, data(fd, generation)) {
+            Ok(()) => Ok(Added::New),
+            Err(Errno(libc::EEXIST)) => Ok(Added::Present),
+            Err(Errno(libc::EPERM)) => Ok(Added::AlwaysReady),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Changes what is asked of a descriptor in the set. An event follows at once when it is ready already.
+    pub fn modify(&self, fd: i32, generation: u32, events: u32) -> Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, events, data(fd, generation))
+    }
+
+    /// Takes a descriptor out; one that is not in the set is ignored.
+    pub fn remove(&self, fd: i32) {
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
+    }
+
+    fn control(&self, operation: i32, fd: i32, events: u32, data: u64) -> Result<()> {
+        let mut event = libc::epoll_event { events, u64: data };
+        // SAFETY: `event` is valid for the call.
+        unsafe { syscall!(SYS_epoll_ctl, self.set, operation, fd, &raw mut event) }.map(|_| ())
+    }
+
+    /// Waits until something happens or `deadline` comes (0: does not wait) and returns how many events there are;
+    /// [`Epoll::event`] gives each. A signal ends the wait with none.
+    pub fn wait(&mut self, deadline: Instant, now: Instant) -> usize {
+        let left = deadline.saturating_sub(now);
+        // SAFETY: `events` has room for BATCH; `timeout` is valid for the call.
+        let count = unsafe {
+            if left == 0 || deadline == NEVER {
+                let timeout = if left == 0 { 0 } else { -1isize };
+                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, 8)
+            } else if self.coarse {
+                let timeout = left.div_ceil(MS).min(i32::MAX as u64);
+                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, 8)
+            } else {
+                let timeout = libc::timespec {
+                    tv_sec: (left / 1_000_000_000) as libc::time_t,
+                    tv_nsec: (left % 1_000_000_000) as libc::c_long,
+                };
+                syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, 8)
+            }
+        };
+        if count == -libc::ENOSYS as isize {
+            self.coarse = true;
+            return self.wait(deadline, now);
+        }
+        count.max(0) as usize
+    }
+
+    /// Event number `index` of the last wait; `None` for the wake-up of another thread, which is consumed.
+    pub fn event(&self, index: usize) -> Option<Event> {
+        // SAFETY: the caller stays below the number that `wait` returned.
+        let event = unsafe { self.events.add(index).read_unaligned() };
+        if event.u64 == WAKE {
+            let mut count = 0u64;
+            // SAFETY: `count` is valid for the call; the eventfd does not block.
+            unsafe { syscall_raw!(SYS_read, self.wake, &raw mut count, 8) };
+            return None;
+        }
+        Some(Event { fd: event.u64 as u32 as i32, generation: (event.u64 >> 32) as u32, events: event.events })
+    }
+}
+
+/// Wakes the poller that has this eventfd, from any thread or signal handler.
+pub fn wake(fd: i32) {
+    let one = 1u64;
+    // SAFETY: `one` is valid for the call.
+    unsafe { syscall_raw!(SYS_write, fd, &raw const one, 8) };
+}
+
+fn data(fd: i32, generation: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(fd as u32)
+}
+
+fn close(fd: i32) {
+    // SAFETY: closes a descriptor that is ours alone.
+    unsafe { syscall_raw!(SYS_close, fd) };
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One scheduler per thread: made on first use, freed with the thread. A coroutine never leaves its thread: that is an
+//! invariant, not a tuning choice; compilers keep addresses of thread-locals across calls.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `run` | the loop on the thread's own stack: what runs next, what happens when nothing is ready |
+//! | `switch` | from one coroutine to the next, and its first and last steps |
+//! | `wait` | what a coroutine can wait for |
+//! | `watch` | the descriptors waited for, and who waits |
+//! | `life` | making, finding, changing and ending coroutines |
+//! | `ready`, `table` | the ready queues; cids |
+//! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
+//! | `overflow`, `deadlock` | the two reports that go to stderr |
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::arch::slot;
+use crate::coroutine::{Context, Coroutine};
+use crate::poller::epoll::Epoll;
+use crate::stack::{own, page_size, shared};
+use crate::sys::clock::{Instant, MS};
+use crate::sys::{Errno, Result, errno, memory};
+use crate::timer;
+
+mod deadlock;
+mod exceptions;
+mod inbox;
+mod life;
+mod overflow;
+mod ready;
+mod registry;
+mod run;
+mod switch;
+mod table;
+mod wait;
+mod watch;
+
+pub use crate::coroutine::{Entry, Wake};
+pub use life::*;
+pub use run::{RunEnd, abort, run, stop};
+pub use wait::{Closing, Current, Direction, current, descriptor_closed, descriptor_closing};
+
+/// The usable size of a shared stack, in bytes, unless the program says otherwise.
+const DEFAULT_STACK: usize = 64 << 10;
+const LARGEST_SHARED_STACK: usize = 1 << 30;
+
+/// A thread's scheduler. Zeroed memory becomes one by [`Scheduler::init`]; it does not move.
+pub struct Scheduler {
+    /// The coroutine that runs; null outside coroutines.
+    running: *mut Coroutine,
+    /// Where the thread's `errno` is.
+    errno: *mut libc::c_int,
+    /// Where C++ keeps the thread's current exceptions; null where there is no C++.
+    exceptions: *mut [usize; 2],
+    /// How many more switches before the loop looks at the clock and at descriptors.
+    budget: u32,
+    /// Somebody asked the loop to end; coroutines go back to it at their next switch.
+    interrupted: bool,
+    ready: ready::Queues,
+    /// Taken off the ready queue by a coroutine that could not switch to it directly.
+    picked: *mut Coroutine,
+    /// Ended, and still to be freed by the loop: a coroutine cannot free the stack it runs on.
+    dead: *mut Coroutine,
+    /// The loop's own frame.
+    main_sp: *mut u8,
+    main: Context,
+    timers: timer::Heap,
+    poller: Epoll,
+    watches: watch::Watches,
+    /// How many coroutines wait for a descriptor.
+    on_descriptors: usize,
+    /// The time when the loop last looked.
+    now: Instant,
+    polled: Instant,
+    stacks: own::Stacks,
+    slots: shared::Slots,
+    coroutines: table::Table,
+    loop_wait: Instant,
+    exceptions_search: exceptions::Search,
+    is_running: bool,
+    stop: bool,
+    abort: bool,
+    /// Aborted, and nothing was created since.
+    aborted: bool,
+    id: i32,
+    udata: *mut c_void,
+    inbox: inbox::Inbox,
+    /// The eventfd that wakes the loop, for other threads; -1 while there is none.
+    wake_fd: core::sync::atomic::AtomicI32,
+    registered: registry::Place,
+    alternate_stack: *mut c_void,
+}
+
+/// This thread's scheduler.
+#[inline(always)]
+pub fn this() -> Option<NonNull<Scheduler>> {
+    NonNull::new(slot::get().cast())
+}
+
+/// Whether this is a vfork child: it runs in its parent's memory, and must not touch a table.
+#[inline(always)]
+pub fn in_vfork_child() -> bool {
+    slot::in_vfork()
+}
+
+/// This thread's scheduler, made if need be.
+fn this_or_new() -> Result<*mut Scheduler> {
+    if let Some(scheduler) = this() {
+        return Ok(scheduler.as_ptr());
+    }
+    create(0, 0)?;
+    Ok(slot::get().cast())
+}
+
+/// Makes this thread's scheduler: EEXIST when it has one, EINVAL for an absurd size.
+///
+/// `stack_size`: usable bytes of a shared stack, 0 for the default. `loop_wait_ms`: the longest that an idle loop
+/// sleeps, 0 for as long as nothing happens.
+pub fn create(stack_size: usize, loop_wait_ms: u64) -> Result<()> {
+    if in_vfork_child() {
+        return Err(Errno(libc::EPERM));
+    }
+    if this().is_some() {
+        return Err(Errno(libc::EEXIST));
+    }
+    if stack_size > LARGEST_SHARED_STACK {
+        return Err(Errno(libc::EINVAL));
+    }
+    let size = if stack_size == 0 { DEFAULT_STACK } else { stack_size.max(own::MIN) };
+    let scheduler = memory::zeroed::<Scheduler>()?.as_ptr();
+    // SAFETY: fresh zeroed memory, which stays where it is until `destroy`.
+    unsafe {
+        (*scheduler).init(size.next_multiple_of(page_size()), loop_wait_ms.saturating_mul(MS));
+        if let Err(errno) = registry::add(scheduler) {
+            memory::free(scheduler);
+            return Err(errno);
+        }
+        overflow::prepare_thread(scheduler);
+    }
+    slot::set(scheduler.cast());
+    Ok(())
+}
+
+impl Scheduler {
+    /// # Safety
+    /// `self` is zeroed and does not move any more.
+    unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
+        self.errno = errno::location();
+        self.loop_wait = loop_wait;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.ready.init();
+            self.watches.init();
+        }
+        self.poller.init();
+        self.wake_fd.store(-1, Relaxed);
+        self.slots.init(shared_stack);
+        self.exceptions = self.exceptions_search.first_look();
+    }
+}
+
+/// Frees this thread's scheduler with all that it still holds; no destructor of a coroutine runs.
+///
+/// NULL or this thread's own: anything else is EINVAL, and is not looked at. EBUSY while it runs.
+pub fn free(scheduler: *mut Scheduler) -> Result<()> {
+    let own: *mut Scheduler = slot::get().cast();
+    if own.is_null() && scheduler.is_null() {
+        return Ok(());
+    }
+    if !scheduler.is_null() && scheduler != own {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: `own` is this thread's scheduler, and its loop does not run.
+    unsafe {
+        if (*own).is_running {
+            return Err(Errno(libc::EBUSY));
+        }
+        destroy(own);
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `scheduler` is this thread's, and nothing of it runs: the caller is on the thread's own stack.
+unsafe fn destroy(scheduler: *mut Scheduler) {
+    slot::set(ptr::null_mut());
+    // SAFETY: the caller's promise. Other threads find the scheduler through the registry only.
+    unsafe {
+        registry::remove(scheduler);
+        let s = &mut *scheduler;
+        s.running = ptr::null_mut();
+        s.end_all();
+        s.inbox.free();
+        s.watches.free();
+        s.poller.free();
+        s.timers.free();
+        s.coroutines.free();
+        s.stacks.free();
+        s.slots.free();
+        overflow::leave_thread(scheduler);
+        memory::free(scheduler);
+    }
+}
+
+/// The scheduler's number, > 0.
+pub fn id() -> Option<i32> {
+    // SAFETY: this thread's scheduler is valid.
+    this().map(|s| unsafe { (*s.as_ptr()).id })
+}
+
+/// The program's pointer of this thread's scheduler; ESRCH when there is none.
+pub fn udata() -> Result<*mut c_void> {
+    // SAFETY: this thread's scheduler is valid.
+    this().map(|s| unsafe { (*s.as_ptr()).udata }).ok_or(Errno(libc::ESRCH))
+}
+
+/// Sets the program's pointer of this thread's scheduler; ESRCH when there is none.
+pub fn set_udata(udata: *mut c_void) -> Result<()> {
+    let scheduler = this().ok_or(Errno(libc::ESRCH))?;
+    // SAFETY: this thread's scheduler is valid.
+    unsafe { (*scheduler.as_ptr()).udata = udata };
+    Ok(())
+}
+
+/// How many coroutines are alive.
+pub fn coroutine_count() -> Option<i32> {
+    // SAFETY: this thread's scheduler is valid.
+    this().map(|s| unsafe { (*s.as_ptr()).coroutines.live() as i32 })
+}

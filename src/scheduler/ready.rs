@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ready queues: first in, first out; urgent coroutines before others, but not for ever.
+
+use core::ptr;
+
+use crate::coroutine::Coroutine;
+use crate::list::{Link, List};
+
+/// How many urgent coroutines run in a row while others are ready.
+const URGENT_IN_A_ROW: u32 = 128;
+
+/// The coroutines that are ready to run. Zeroed memory becomes one by [`Queues::init`]; it does not move.
+pub struct Queues {
+    normal: List,
+    urgent: List,
+    in_a_row: u32,
+}
+
+impl Queues {
+    /// # Safety
+    /// `self` does not move any more.
+    pub unsafe fn init(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            List::init(&mut self.normal);
+            List::init(&mut self.urgent);
+        }
+    }
+
+    /// Puts a coroutine last.
+    ///
+    /// # Safety
+    /// `coroutine` is valid and its waiter in no list.
+    #[inline(always)]
+    pub unsafe fn push(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let queue = if (*coroutine).urgent { &mut self.urgent } else { &mut self.normal };
+            List::push_back(queue, &raw mut (*coroutine).waiter.link);
+        }
+    }
+
+    /// Puts a coroutine first.
+    ///
+    /// # Safety
+    /// `coroutine` is valid and its waiter in no list.
+    pub unsafe fn push_first(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let queue = if (*coroutine).urgent { &mut self.urgent } else { &mut self.normal };
+            List::push_front(queue, &raw mut (*coroutine).waiter.link);
+        }
+    }
+
+    /// Takes the next one off; null when none is ready.
+    #[inline(always)]
+    pub fn pop(&mut self) -> *mut Coroutine {
+        // SAFETY: the lists are initialised and hold waiters of valid control blocks: ending one takes it off.
+        unsafe {
+            let urgent = !self.urgent.is_empty() && (self.in_a_row < URGENT_IN_A_ROW || self.normal.is_empty());
+            let link = if urgent {
+                self.in_a_row += 1;
+                List::pop_front(&mut self.urgent)
+            } else {
+                self.in_a_row = 0;
+                List::pop_front(&mut self.normal)
+            };
+            owner(link)
+        }
+    }
+
+    /// The one that [`Queues::pop`] most likely gives next; null when none.
+    #[inline(always)]
+    pub fn peek(&self) -> *mut Coroutine {
+        // SAFETY: as in `pop`.
+        unsafe { owner(if self.urgent.is_empty() { self.normal.first() } else { self.urgent.first() }) }
+    }
+}
+
+/// # Safety
+/// `link` is null or on a ready queue.
+#[inline(always)]
+unsafe fn owner(link: *mut Link) -> *mut Coroutine {
+    // SAFETY: ready queues hold links of waiters in control blocks.
+    if link.is_null() { ptr::null_mut() } else { unsafe { Coroutine::from_link(link) } }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! All threads' schedulers: so that a thread's goes with the thread, closing a descriptor reaches every waiter, and a
+//! forked child starts clean.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
+
+use super::Scheduler;
+use crate::arch::slot;
+use crate::poller::{descriptors, epoll};
+use crate::sys::{Errno, Result};
+
+/// A scheduler's place in the registry.
+pub struct Place {
+    next: *mut Scheduler,
+    previous: *mut Scheduler,
+}
+
+struct Registry {
+    lock: UnsafeCell<libc::pthread_mutex_t>,
+    first: UnsafeCell<*mut Scheduler>,
+}
+
+// SAFETY: `first` and the places are touched under the lock only.
+unsafe impl Sync for Registry {}
+
+static REGISTRY: Registry =
+    Registry { lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER), first: UnsafeCell::new(ptr::null_mut()) };
+static IDS: AtomicI32 = AtomicI32::new(0);
+/// The thread-exit key plus one; 0 before the first scheduler.
+static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Runs `action` under the lock, with signals blocked: `close` is allowed in signal handlers, and comes here.
+fn locked<T>(action: impl FnOnce() -> T) -> T {
+    // SAFETY: both sets are valid; the mutex is a static one.
+    unsafe {
+        let mut all = core::mem::zeroed();
+        let mut before = core::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+        libc::pthread_mutex_lock(REGISTRY.lock.get());
+        let result = action();
+        libc::pthread_mutex_unlock(REGISTRY.lock.get());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
+        result
+    }
+}
+
+/// Makes the scheduler known, and its thread's end free it.
+///
+/// # Safety
+/// `scheduler` is the calling thread's and stays where it is until [`remove`].
+pub unsafe fn add(scheduler: *mut Scheduler) -> Result<()> {
+    locked(|| {
+        // SAFETY: under the lock; the key's destructor gets what was set for its thread.
+        unsafe {
+            if EXIT_KEY.load(Relaxed) == 0 {
+                let mut key = 0;
+                match libc::pthread_key_create(&mut key, Some(thread_exit)) {
+                    0 => EXIT_KEY.store(key + 1, Relaxed),
+                    errno => return Err(Errno(errno)),
+                }
+                libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
+            }
+            match libc::pthread_setspecific(EXIT_KEY.load(Relaxed) - 1, scheduler.cast()) {
+                0 => {}
+                errno => return Err(Errno(errno)),
+            }
+            (*scheduler).id = (IDS.fetch_add(1, Relaxed) & (i32::MAX - 1)) + 1;
+            let first = REGISTRY.first.get();
+            (*scheduler).registered = Place { next: *first, previous: ptr::null_mut() };
+            if !(*first).is_null() {
+                (**first).registered.previous = scheduler;
+            }
+            *first = scheduler;
+        }
+        Ok(())
+    })
+}
+
+/// Makes the scheduler unknown: no other thread touches it any more.
+///
+/// # Safety
+/// It was added.
+pub unsafe fn remove(scheduler: *mut Scheduler) {
+    locked(|| {
+        // SAFETY: under the lock; registered schedulers are valid.
+        unsafe {
+            let Place { next, previous } = ptr::read(&raw const (*scheduler).registered);
+            if previous.is_null() {
+                *REGISTRY.first.get() = next;
+            } else {
+                (*previous).registered.next = next;
+            }
+            if !next.is_null() {
+                (*next).registered.previous = previous;
+            }
+            libc::pthread_setspecific(EXIT_KEY.load(Relaxed) - 1, ptr::null());
+        }
+    });
+}
+
+/// Tells the other threads' schedulers that a descriptor was closed.
+pub fn tell_closed(fd: i32, generation: u32, closed: bool) {
+    let own: *mut Scheduler = slot::get().cast();
+    locked(|| {
+        // SAFETY: under the lock registered schedulers are valid; of another thread's only the inbox, made for that, and
+        // the eventfd's number are used.
+        unsafe {
+            let mut scheduler = *REGISTRY.first.get();
+            while !scheduler.is_null() {
+                if scheduler != own {
+                    let wake = (*scheduler).wake_fd.load(Relaxed);
+                    if wake >= 0 {
+                        (*scheduler).inbox.add(fd, generation, closed);
+                        epoll::wake(wake);
+                    }
+                }
+                scheduler = (*scheduler).registered.next;
+            }
+        }
+    });
+}
+
+/// A thread with a scheduler ends; by now it is on its own stack again, even when a coroutine called pthread_exit.
+unsafe extern "C" fn thread_exit(scheduler: *mut c_void) {
+    // SAFETY: the key holds this thread's scheduler.
+    unsafe { super::destroy(scheduler.cast()) };
+}
+
+unsafe extern "C" fn fork_prepare() {
+    // SAFETY: a static mutex.
+    unsafe { libc::pthread_mutex_lock(REGISTRY.lock.get()) };
+}
+
+unsafe extern "C" fn fork_parent() {
+    descriptors::forked();
+    // SAFETY: locked by `fork_prepare`.
+    unsafe { libc::pthread_mutex_unlock(REGISTRY.lock.get()) };
+}
+
+/// In the child only the calling thread exists, and of its coroutines only the caller, if it is one. The other threads'
+/// schedulers are memory that nobody uses any more.
+unsafe extern "C" fn fork_child() {
+    descriptors::forked();
+    let scheduler: *mut Scheduler = slot::get().cast();
+    // SAFETY: the child's only thread; the mutex was locked by it.
+    unsafe {
+        *REGISTRY.first.get() = scheduler;
+        if !scheduler.is_null() {
+            (*scheduler).registered = Place { next: ptr::null_mut(), previous: ptr::null_mut() };
+            (*scheduler).start_child();
+        }
+        libc::pthread_mutex_unlock(REGISTRY.lock.get());
+    }
+}
+
+impl Scheduler {
+    /// A set of its own for the child; the parent's is only closed, never changed: it is the same set. What the child's
+    /// coroutines wait for is tried again.
+    fn start_child(&mut self) {
+        self.poller.close();
+        self.wake_fd.store(-1, Relaxed);
+        self.inbox.free();
+        let survivor = self.running;
+        if !survivor.is_null() {
+            self.picked = ptr::null_mut();
+            self.end_all_but(survivor);
+        }
+        self.watch_anew();
+    }
+}

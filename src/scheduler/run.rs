@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loop, on the thread's own stack.
+
+use core::ptr;
+
+use super::{Scheduler, deadlock, switch, this};
+use crate::coroutine::{Coroutine, State, Wake};
+use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::{Errno, Result};
+use crate::syscall_raw;
+
+/// How many switches between two looks at the clock.
+pub const BUDGET: u32 = 32;
+
+/// How long a crowd of ready coroutines may keep the loop from looking at descriptors.
+const POLL_INTERVAL: Instant = MS / 2;
+
+/// How [`run`] ended.
+pub enum RunEnd {
+    /// No coroutine is left.
+    Done,
+    /// By [`stop`]; another run goes on where it was.
+    Stopped,
+    /// By [`abort`].
+    Aborted,
+    /// There was nothing to run: no scheduler, or nothing created since an abort.
+    Nothing,
+}
+
+/// Runs this thread's coroutines until none is left, or until stopped or aborted. EBUSY: it runs already. EDEADLK: every
+/// coroutine left waits for something that nothing can signal.
+pub fn run() -> Result<RunEnd> {
+    let Some(scheduler) = this() else { return Ok(RunEnd::Nothing) };
+    let scheduler = scheduler.as_ptr();
+    // SAFETY: this thread's scheduler is valid, and its loop does not run yet.
+    unsafe {
+        if (*scheduler).is_running {
+            return Err(Errno(libc::EBUSY));
+        }
+        if (*scheduler).aborted && (*scheduler).coroutines.live() == 0 {
+            return Ok(RunEnd::Nothing);
+        }
+        (*scheduler).is_running = true;
+        (*scheduler).budget = 0;
+        let end = turn(scheduler);
+        (*scheduler).is_running = false;
+        end
+    }
+}
+
+/// Makes the loop end as soon as possible; the next run goes on where it was, the calling coroutine included.
+pub fn stop() {
+    let Some(scheduler) = this() else { return };
+    let scheduler = scheduler.as_ptr();
+    // SAFETY: this thread's scheduler is valid. The caller goes to the head of the queue: it goes on first.
+    unsafe {
+        (*scheduler).stop = true;
+        (*scheduler).interrupted = true;
+        let me = (*scheduler).running;
+        if !me.is_null() {
+            (*me).state = State::Ready;
+            (*scheduler).ready.push_first(me);
+            switch::park(scheduler);
+        }
+    }
+}
+
+/// Ends all coroutines of this thread, the caller too. Does not return inside a coroutine.
+pub fn abort() {
+    let Some(scheduler) = this() else { return };
+    let scheduler = scheduler.as_ptr();
+    // SAFETY: this thread's scheduler is valid.
+    unsafe {
+        (*scheduler).abort = true;
+        (*scheduler).interrupted = true;
+        if !(*scheduler).running.is_null() {
+            switch::finish(scheduler);
+        }
+        if !(*scheduler).is_running {
+            (*scheduler).end_by_abort();
+        }
+    }
+}
+
+/// # Safety
+/// `scheduler` is this thread's, and the caller is on the thread's own stack.
+unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
+    let mut starved = 0;
+    loop {
+        // SAFETY: the caller's promise. No reference to the scheduler lives across `resume`.
+        unsafe {
+            if (*scheduler).interrupted {
+                if (*scheduler).abort {
+                    (*scheduler).end_by_abort();
+                    return Ok(RunEnd::Aborted);
+                }
+                (*scheduler).interrupted = false;
+                (*scheduler).stop = false;
+                return Ok(RunEnd::Stopped);
+            }
+            if (*scheduler).budget == 0 {
+                (*scheduler).look();
+            }
+            let next = (*scheduler).next();
+            if next.is_null() {
+                if (*scheduler).coroutines.live() == 0 {
+                    (*scheduler).trim();
+                    return Ok(RunEnd::Done);
+                }
+                (*scheduler).idle()?;
+                continue;
+            }
+            (*scheduler).budget = (*scheduler).budget.saturating_sub(1);
+            match Scheduler::resume(scheduler, next) {
+                Ok(()) => starved = 0,
+                Err(_) => {
+                    // No memory to put it in place: others go first and may free some.
+                    (*scheduler).ready.push(next);
+                    starved += 1;
+                    if starved > 64 {
+                        sleep_until(clock::after(MS));
+                        (*scheduler).budget = 0;
+                        starved = 0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Scheduler {
+    fn next(&mut self) -> *mut Coroutine {
+        let picked = self.picked;
+        self.picked = ptr::null_mut();
+        if picked.is_null() { self.ready.pop() } else { picked }
+    }
+
+    /// Looks at the clock, and at descriptors when the last look was long ago, without waiting.
+    fn look(&mut self) {
+        self.budget = BUDGET;
+        self.now = clock::now();
+        if self.now.saturating_sub(self.polled) >= POLL_INTERVAL && self.poller.wake_fd() >= 0 {
+            let events = self.poller.wait(0, 0);
+            self.dispatch(events);
+        }
+        self.expire();
+    }
+
+    /// Nothing is ready: sleeps until something happens.
+    fn idle(&mut self) -> Result<()> {
+        let next = self.timers.next();
+        if next == NEVER && self.on_descriptors == 0 {
+            deadlock::report(self);
+            return Err(Errno(libc::EDEADLK));
+        }
+        if next != NEVER || self.loop_wait != 0 {
+            self.now = clock::now();
+        }
+        let mut deadline = next.min(self.watches.next_check());
+        if self.loop_wait != 0 {
+            deadline = deadline.min(self.now.saturating_add(self.loop_wait));
+        }
+        let mut events = 0;
+        if self.poller.wake_fd() >= 0 {
+            events = self.poller.wait(deadline, self.now);
+        } else {
+            sleep_until(deadline);
+        }
+        self.now = clock::now();
+        self.budget = BUDGET;
+        self.dispatch(events);
+        self.expire();
+        Ok(())
+    }
+
+    /// Wakes the coroutines whose deadline has come, and looks after what is due at the same occasion.
+    fn expire(&mut self) {
+        loop {
+            let timer = self.timers.expire(self.now);
+            if timer.is_null() {
+                break;
+            }
+            // SAFETY: the heap holds timers of live coroutines: ending one removes its timer.
+            unsafe { self.unpark(Coroutine::from_timer(timer), Wake::TimedOut) };
+        }
+        if self.watches.next_check() <= self.now {
+            self.check_watches();
+        }
+        if self.exceptions.is_null() {
+            self.exceptions = self.exceptions_search.look_again(self.now);
+        }
+    }
+
+    fn dispatch(&mut self, events: usize) {
+        self.polled = self.now;
+        for index in 0..events {
+            match self.poller.event(index) {
+                Some(event) => self.descriptor_event(&event),
+                None => self.read_inbox(),
+            }
+        }
+    }
+
+    /// Ends all coroutines at the program's wish.
+    fn end_by_abort(&mut self) {
+        self.end_all();
+        self.abort = false;
+        self.stop = false;
+        self.interrupted = false;
+        self.aborted = true;
+    }
+
+    fn trim(&mut self) {
+        self.coroutines.trim();
+        self.timers.trim(0);
+        self.stacks.trim();
+    }
+}
+
+/// Sleeps on no descriptor at all; a signal may end it early.
+fn sleep_until(deadline: Instant) {
+    let left = deadline.saturating_sub(clock::now());
+    let timeout = libc::timespec {
+        tv_sec: (left / 1_000_000_000).min(i64::MAX as u64) as libc::time_t,
+        tv_nsec: (left % 1_000_000_000) as libc::c_long,
+    };
+    // SAFETY: `timeout` is valid for the call; no descriptors, no mask.
+    unsafe { syscall_raw!(SYS_ppoll, 0, 0, &raw const timeout, 0, 8) };
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Switches. A coroutine that parks switches straight to the next ready one; the loop's own stack is visited only when
+//! nothing is ready, when a coroutine has ended, when a shared slot must change hands under the one that parks, and every
+//! [`BUDGET`](super::run::BUDGET) switches to look at the clock and the descriptors.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use super::Scheduler;
+use crate::arch::{self, slot};
+use crate::coroutine::{Context, Coroutine, State, Wake};
+use crate::list::Link;
+use crate::stack::{Kind, shared};
+use crate::sys::Result;
+use crate::sys::memory;
+
+/// Parks whoever runs and continues the frame at `to`; comes back when somebody continues `from`.
+///
+/// # Safety
+/// `scheduler` is this thread's; `from` is whose frame and context the caller is; `to` was saved by this or prepared, and
+/// is in place.
+#[inline(always)]
+unsafe fn transfer(scheduler: *mut Scheduler, from_sp: *mut *mut u8, from: *mut Context, to: *mut u8) {
+    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
+    unsafe {
+        (*from).errno = *(*scheduler).errno;
+        if !(*scheduler).exceptions.is_null() {
+            (*from).exceptions = *(*scheduler).exceptions;
+        }
+        arch::switch(from_sp, to);
+        *(*scheduler).errno = (*from).errno;
+        if !(*scheduler).exceptions.is_null() {
+            *(*scheduler).exceptions = (*from).exceptions;
+        }
+    }
+}
+
+/// Parks the coroutine that runs, after its state has been set and it hangs on what will wake it (or on a ready queue).
+/// Returns when it runs again.
+///
+/// # Safety
+/// `scheduler` is this thread's and a coroutine runs.
+#[inline(never)]
+pub unsafe fn park(scheduler: *mut Scheduler) {
+    // SAFETY: the caller's promise; `next_beside` gives a coroutine that is in place.
+    unsafe {
+        let me = (*scheduler).running;
+        (*me).switches = (*me).switches.wrapping_add(1);
+        if (*me).stack.has_overflowed(arch::stack_pointer()) {
+            finish(scheduler);
+        }
+        let next = (*scheduler).next_beside(me);
+        if next == me {
+            (*me).state = State::Running;
+            return;
+        }
+        (*scheduler).running = next;
+        let to = if next.is_null() {
+            (*scheduler).main_sp
+        } else {
+            (*next).state = State::Running;
+            (*next).stack.sp
+        };
+        transfer(scheduler, &raw mut (*me).stack.sp, &raw mut (*me).context, to);
+    }
+}
+
+/// Ends the coroutine that runs. The loop frees it.
+///
+/// # Safety
+/// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
+pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
+    // SAFETY: the caller's promise; the saved frame is never continued.
+    unsafe {
+        let me = (*scheduler).running;
+        (*scheduler).detach(me);
+        (*me).state = State::Dead;
+        (*scheduler).dead = me;
+        (*scheduler).running = ptr::null_mut();
+        arch::switch(&raw mut (*me).stack.sp, (*scheduler).main_sp);
+        core::hint::unreachable_unchecked()
+    }
+}
+
+/// The first steps of every coroutine, called by its first frame.
+unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
+    let coroutine: *mut Coroutine = coroutine.cast();
+    let scheduler: *mut Scheduler = slot::get().cast();
+    // SAFETY: the frame was prepared with a live coroutine of this thread's scheduler, whose entry is set.
+    unsafe {
+        *(*scheduler).errno = 0;
+        if !(*scheduler).exceptions.is_null() {
+            *(*scheduler).exceptions = [0; 2];
+        }
+        if let Some(entry) = (*coroutine).entry {
+            entry((*coroutine).argument);
+        }
+        // Read again: the coroutine may have forked or freed what there was, never moved to another thread.
+        finish(slot::get().cast())
+    }
+}
+
+impl Scheduler {
+    /// The next coroutine that `me` can switch to directly, in place; null: the loop must decide.
+    #[inline(always)]
+    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
+        if self.budget == 0 || self.interrupted {
+            return ptr::null_mut();
+        }
+        self.budget -= 1;
+        let next = self.ready.pop();
+        if next.is_null() || next == me {
+            return next;
+        }
+        // SAFETY: ready coroutines are valid; one that is not New is bound if it is shared.
+        unsafe {
+            let stack = &raw mut (*next).stack;
+            if (*next).state == State::New {
+                if (*stack).kind == Kind::Shared {
+                    self.picked = next;
+                    return ptr::null_mut();
+                }
+                prepare(next);
+            } else if !shared::is_in_place(stack) {
+                if !shared::can_load_beside(stack, &raw const (*me).stack) || shared::load(stack).is_err() {
+                    self.picked = next;
+                    return ptr::null_mut();
+                }
+            }
+        }
+        next
+    }
+
+    /// From the loop: runs `next` until somebody comes back to the loop. ENOMEM: it could not be put in place.
+    ///
+    /// # Safety
+    /// No coroutine runs; `next` is on no list, New or Ready.
+    pub unsafe fn resume(scheduler: *mut Scheduler, next: *mut Coroutine) -> Result<()> {
+        // SAFETY: the caller's promise: nobody runs on any slot.
+        unsafe {
+            let stack = &raw mut (*next).stack;
+            if (*next).state == State::New && (*stack).kind == Kind::Shared && (*stack).base.is_null() {
+                (*scheduler).slots.bind(&mut *stack)?;
+            }
+            if !shared::is_in_place(stack) {
+                shared::load(stack)?;
+            }
+            if (*next).state == State::New {
+                prepare(next);
+            }
+            (*next).state = State::Running;
+            (*scheduler).running = next;
+            transfer(scheduler, &raw mut (*scheduler).main_sp, &raw mut (*scheduler).main, (*next).stack.sp);
+            let dead = (*scheduler).dead;
+            if !dead.is_null() {
+                (*scheduler).dead = ptr::null_mut();
+                (*scheduler).reclaim(dead);
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes a coroutine that waits: takes it off everything it waits on and makes it ready. One that does not wait (any
+    /// more) is left alone: exactly one wake per wait.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler.
+    #[inline]
+    pub unsafe fn unpark(&mut self, coroutine: *mut Coroutine, wake: Wake) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if (*coroutine).state != State::Waiting {
+                return;
+            }
+            self.detach(coroutine);
+            (*coroutine).wake = wake;
+            (*coroutine).state = State::Ready;
+            self.ready.push(coroutine);
+        }
+    }
+
+    /// Takes a coroutine off all that it waits on, or off a ready queue, and cancels its deadline.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler.
+    #[inline(always)]
+    pub unsafe fn detach(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise; `waiters` are in the control block or on the heap until the wait has ended.
+        unsafe {
+            Link::unlink(&raw mut (*coroutine).waiter.link);
+            for index in 0..(*coroutine).waiter_count as usize {
+                Link::unlink(&raw mut (*(*coroutine).waiters.add(index)).link);
+            }
+            if (*coroutine).on_descriptors {
+                (*coroutine).on_descriptors = false;
+                self.on_descriptors -= 1;
+            }
+            self.timers.cancel(&raw mut (*coroutine).timer);
+        }
+    }
+
+    /// Frees a coroutine that will not run again, from another stack than its own.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler, in no list, and nobody runs on its frames.
+    pub unsafe fn reclaim(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.timers.remove(&raw mut (*coroutine).timer);
+            memory::free((*coroutine).waiters);
+            self.release_stack(&mut (*coroutine).stack);
+            self.coroutines.remove(coroutine);
+        }
+    }
+}
+
+/// Builds the first frame of a new coroutine, which is in place.
+///
+/// # Safety
+/// Nobody runs on its stack.
+unsafe fn prepare(coroutine: *mut Coroutine) {
+    // SAFETY: the caller's promise; every stack has room for a first frame.
+    unsafe {
+        if (*coroutine).stack.kind == Kind::Caller {
+            (*coroutine).stack.mark_bottom();
+        }
+        (*coroutine).stack.sp = arch::prepare((*coroutine).stack.top(), start, coroutine.cast());
+    }
+}

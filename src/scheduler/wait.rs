@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a coroutine can wait for: descriptors, a deadline, its turn. Each wait ends by exactly one wake.
+
+use core::marker::PhantomData;
+
+use super::watch::{Armed, READ, WRITE};
+use super::{Scheduler, Wake as Woken, registry, switch, this};
+use crate::coroutine::{Coroutine, State, Waiter};
+use crate::poller::descriptors;
+use crate::sys::clock::{Instant, NEVER};
+use crate::sys::{Errno, Result, memory};
+
+/// Proof that the caller runs inside a coroutine, which may park.
+#[derive(Clone, Copy)]
+pub struct Current {
+    scheduler: *mut Scheduler,
+    /// It is this thread's.
+    thread: PhantomData<*mut ()>,
+}
+
+/// Why a wait for descriptors ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// What was waited for may have come: try again.
+    Ready,
+    /// The deadline came first.
+    TimedOut,
+}
+
+/// A direction of a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Direction {
+    /// Towards us.
+    Read = READ,
+    /// From us.
+    Write = WRITE,
+}
+
+/// The coroutine that runs, or `None` outside coroutines. One thread-local load, and safe in signal handlers.
+#[inline(always)]
+pub fn current() -> Option<Current> {
+    let scheduler = this()?.as_ptr();
+    // SAFETY: this thread's scheduler is valid.
+    if unsafe { (*scheduler).running.is_null() } { None } else { Some(Current { scheduler, thread: PhantomData }) }
+}
+
+impl Current {
+    pub(super) fn scheduler(self) -> *mut Scheduler {
+        self.scheduler
+    }
+
+    pub(super) fn coroutine(self) -> *mut Coroutine {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        unsafe { (*self.scheduler).running }
+    }
+
+    /// Parks until one of `events` (POLLIN, POLLOUT, POLLPRI, POLLRDHUP; errors and hang-ups always) may be true of `fd`,
+    /// or the deadline. `Ready` is a hint: the caller tries again. A descriptor that cannot be polled (a regular file)
+    /// is ready at once. EBADF: no descriptor, or closed while waiting. ENOMEM, EMFILE: the wait could not begin.
+    pub fn wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
+        unsafe {
+            let s = &mut *self.scheduler;
+            let (armed, watch) = s.arm(fd, events)?;
+            if armed == Armed::AlwaysReady {
+                return Ok(Wake::Ready);
+            }
+            s.hang(watch, &raw mut (*me).waiter, events);
+        }
+        self.park_for_descriptors(deadline)
+    }
+
+    /// As [`Current::wait_fd`] for any of `count` descriptors; `each` names them and their events, a negative one is
+    /// skipped. `Ready` at once when one of them is none, or is always ready.
+    pub fn wait_fds(self, count: usize, each: &mut dyn FnMut(usize) -> (i32, u32), deadline: Instant) -> Result<Wake> {
+        let me = self.coroutine();
+        if count == 0 {
+            self.sleep_until(deadline);
+            return Ok(Wake::TimedOut);
+        }
+        let waiters = memory::array_zeroed::<Waiter>(count)?.as_ptr();
+        // SAFETY: as in `wait_fd`; `waiters` has room for `count`, and stays until the wait has ended.
+        unsafe {
+            (*me).waiters = waiters;
+            (*me).waiter_count = count as u32;
+            let mut watched = false;
+            for index in 0..count {
+                let (fd, events) = each(index);
+                (*waiters.add(index)).coroutine = me;
+                if fd < 0 {
+                    continue;
+                }
+                watched = true;
+                let s = &mut *self.scheduler;
+                match s.arm(fd, events) {
+                    Ok((Armed::Yes, watch)) => s.hang(watch, waiters.add(index), events),
+                    Ok((Armed::AlwaysReady, _)) | Err(Errno(libc::EBADF)) => {
+                        self.drop_waiters();
+                        return Ok(Wake::Ready);
+                    }
+                    Err(errno) => {
+                        self.drop_waiters();
+                        return Err(errno);
+                    }
+                }
+            }
+            if !watched {
+                self.drop_waiters();
+                self.sleep_until(deadline);
+                return Ok(Wake::TimedOut);
+            }
+        }
+        let woken = self.park_for_descriptors(deadline);
+        self.drop_waiters();
+        // A descriptor of several that is gone is for poll(2) to report.
+        if woken == Err(Errno(libc::EBADF)) { Ok(Wake::Ready) } else { woken }
+    }
+
+    fn drop_waiters(self) {
+        let me = self.coroutine();
+        // SAFETY: the running coroutine's waiters are its own; off their lists, they can go.
+        unsafe {
+            (*self.scheduler).detach(me);
+            memory::free((*me).waiters);
+            (*me).waiters = core::ptr::null_mut();
+            (*me).waiter_count = 0;
+        }
+    }
+
+    fn park_for_descriptors(self, deadline: Instant) -> Result<Wake> {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid.
+        unsafe {
+            (*me).on_descriptors = true;
+            (*self.scheduler).on_descriptors += 1;
+        }
+        match self.park_until(deadline) {
+            Woken::Ready => Ok(Wake::Ready),
+            Woken::TimedOut => Ok(Wake::TimedOut),
+            Woken::Closed => Err(Errno(libc::EBADF)),
+        }
+    }
+
+    /// Parks until somebody wakes the coroutine, or the deadline.
+    fn park_until(self, deadline: Instant) -> Woken {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid; room for the timer was reserved at creation.
+        unsafe {
+            if deadline != NEVER {
+                (*self.scheduler).timers.set(&raw mut (*me).timer, deadline);
+            }
+            (*me).state = State::Waiting;
+            switch::park(self.scheduler);
+            (*me).wake
+        }
+    }
+
+    /// Parks until the deadline; [`NEVER`]: for ever.
+    pub fn sleep_until(self, deadline: Instant) {
+        self.park_until(deadline);
+    }
+
+    /// Gives way: goes to the tail of the ready queue.
+    pub fn yield_now(self) {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
+        unsafe {
+            (*me).state = State::Ready;
+            (*self.scheduler).ready.push(me);
+            switch::park(self.scheduler);
+        }
+    }
+
+    /// Whether `fd` was found empty (full) and nothing has come since: trying would fail. Never true of a descriptor that
+    /// a hook has not seen being made.
+    #[inline]
+    pub fn is_drained(self, fd: i32, direction: Direction) -> bool {
+        // SAFETY: the scheduler is valid; its watches live as long as it does.
+        unsafe {
+            let watch = (*self.scheduler).watches.get(fd);
+            if watch.is_null() {
+                return false;
+            }
+            let snapshot = descriptors::get(fd);
+            snapshot.known() && (*watch).is_registered(&snapshot) && (*watch).is_drained(direction as u8)
+        }
+    }
+
+    /// Notes that `fd` has just been found empty (full).
+    #[inline]
+    pub fn note_drained(self, fd: i32, direction: Direction) {
+        // SAFETY: as in `is_drained`.
+        unsafe {
+            let watch = (*self.scheduler).watches.get(fd);
+            if !watch.is_null() && (*watch).is_registered(&descriptors::get(fd)) {
+                (*watch).note_drained(direction as u8);
+            }
+        }
+    }
+}
+
+/// A descriptor that is being closed or replaced.
+#[must_use]
+pub struct Closing {
+    fd: i32,
+    generation: u32,
+    /// How many schedulers watch it.
+    watchers: u32,
+}
+
+/// To be called before a descriptor is closed or replaced: takes our registration away where the file may live on under
+/// another number or in another process, and makes what is known of the number old.
+pub fn descriptor_closing(fd: i32) -> Closing {
+    let snapshot = descriptors::get(fd);
+    let closing = Closing { fd, generation: snapshot.generation, watchers: descriptors::watchers(fd) };
+    if let Some(scheduler) = this() {
+        // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
+        unsafe {
+            let s = &mut *scheduler.as_ptr();
+            let watch = s.watches.get(fd);
+            if !watch.is_null() && (*watch).is_registered(&snapshot) && (snapshot.shared() || !snapshot.known()) {
+                s.poller.remove(fd);
+            }
+        }
+    }
+    descriptors::forget(fd);
+    closing
+}
+
+/// To be called after it: wakes those who wait for the descriptor, in all threads, with EBADF when it is `closed`. When the
+/// call failed they only try again.
+pub fn descriptor_closed(closing: Closing, closed: bool) {
+    let mut others = closing.watchers;
+    if let Some(scheduler) = this() {
+        // SAFETY: this thread's scheduler is valid.
+        others -= u32::from(unsafe { (*scheduler.as_ptr()).forget_watch(closing.fd, closing.generation, closed) }).min(others);
+    }
+    if others > 0 {
+        registry::tell_closed(closing.fd, closing.generation, closed);
+    }
+}
+
+impl Scheduler {
+    /// Forgets the registration of a number's old generation and wakes who waited. Whether there was one.
+    pub(super) fn forget_watch(&mut self, fd: i32, generation: u32, closed: bool) -> bool {
+        let watch = self.watches.get(fd);
+        // SAFETY: watches live as long as the scheduler.
+        unsafe {
+            if watch.is_null() || !(*watch).is_registered(&descriptors::Snapshot::of_generation(generation)) {
+                return false;
+            }
+            self.unregister(watch, if closed { Woken::Closed } else { Woken::Ready });
+        }
+        true
+    }
+}
