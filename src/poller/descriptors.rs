@@ -92,6 +92,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// One of which only the generation is of interest.
+    pub fn of_generation(generation: u32) -> Snapshot {
+        Snapshot { generation, flags: 0 }
+    }
+
     /// Whether a hook saw its birth. If not, nothing else here means anything.
     #[inline(always)]
     pub fn known(self) -> bool {
@@ -211,7 +216,7 @@ pub fn watchers(fd: i32) -> u32 {
 }
 
 /// A scheduler is about to register this descriptor. Ends with the generation.
-pub fn add_watcher(fd: i32) {
+pub fn watched(fd: i32) {
     if let Some(record) = record(fd) {
         record.watchers.fetch_add(1, Release);
     }
