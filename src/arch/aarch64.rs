@@ -101,6 +101,13 @@ pub fn stack_pointer() -> *mut u8 {
     sp
 }
 
+/// Asks for a cache line ahead of its use; any address will do.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a hint, which does not fault.
+    unsafe { asm!("prfm pldl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags)) };
+}
+
 /// The address of a symbol that another library may or may not supply: null when nobody does.
 macro_rules! weak_address {
     ($symbol:literal) => {{
@@ -118,7 +125,7 @@ macro_rules! weak_address {
         address
     }};
 }
-pub use weak_address;
+pub(crate) use weak_address;
 
 global_asm!(
     ".section .tbss,\"awT\",%nobits",

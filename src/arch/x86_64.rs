@@ -119,6 +119,13 @@ pub fn stack_pointer() -> *mut u8 {
     sp
 }
 
+/// Asks for a cache line ahead of its use; any address will do.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a hint, which does not fault.
+    unsafe { asm!("prefetcht0 byte ptr [{}]", in(reg) address, options(readonly, nostack, preserves_flags)) };
+}
+
 /// The address of a symbol that another library may or may not supply: null when nobody does.
 macro_rules! weak_address {
     ($symbol:literal) => {{
@@ -135,7 +142,7 @@ macro_rules! weak_address {
         address
     }};
 }
-pub use weak_address;
+pub(crate) use weak_address;
 
 // The thread-local words, in one block so that the vfork wrapper finds both. Initial-exec: no call, no lazy
 // allocation, safe in signal handlers; 16 bytes fit into the static TLS surplus that dlopen needs.

@@ -38,10 +38,10 @@ mod table;
 mod wait;
 mod watch;
 
-pub use crate::coroutine::{Entry, Wake};
+pub use crate::coroutine::Entry;
 pub use life::*;
 pub use run::{RunEnd, abort, run, stop};
-pub use wait::{Closing, Current, Direction, current, descriptor_closed, descriptor_closing};
+pub use wait::{Closing, Current, Direction, Wake, current, descriptor_closed, descriptor_closing};
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.
 const DEFAULT_STACK: usize = 64 << 10;

@@ -3,6 +3,7 @@
 
 use core::ptr;
 
+use crate::arch;
 use crate::coroutine::Coroutine;
 use crate::list::{Link, List};
 
@@ -69,11 +70,26 @@ impl Queues {
         }
     }
 
-    /// The one that [`Queues::pop`] most likely gives next; null when none.
+    /// Fetches what the switch after the next one will touch: with many coroutines each is a cache miss.
     #[inline(always)]
-    pub fn peek(&self) -> *mut Coroutine {
-        // SAFETY: as in `pop`.
-        unsafe { owner(if self.urgent.is_empty() { self.normal.first() } else { self.urgent.first() }) }
+    pub fn prefetch(&self) {
+        let queue = if self.urgent.is_empty() { &self.normal } else { &self.urgent };
+        // SAFETY: as in `pop`; fetching an address ahead reads nothing.
+        unsafe {
+            let link = queue.first();
+            if link.is_null() {
+                return;
+            }
+            let sp = (*Coroutine::from_link(link)).stack.sp;
+            arch::prefetch(sp);
+            arch::prefetch(sp.wrapping_add(64));
+            arch::prefetch(sp.wrapping_add(128));
+            let after = queue.after(link);
+            if !after.is_null() {
+                arch::prefetch(Coroutine::from_link(after).cast());
+                arch::prefetch(Coroutine::from_link(after).cast::<u8>().wrapping_add(64));
+            }
+        }
     }
 }
 

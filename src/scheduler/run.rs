@@ -213,7 +213,6 @@ impl Scheduler {
     fn trim(&mut self) {
         self.coroutines.trim();
         self.timers.trim(0);
-        self.stacks.trim();
     }
 }
 

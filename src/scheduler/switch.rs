@@ -112,6 +112,7 @@ impl Scheduler {
         if next.is_null() || next == me {
             return next;
         }
+        self.ready.prefetch();
         // SAFETY: ready coroutines are valid; one that is not New is bound if it is shared.
         unsafe {
             let stack = &raw mut (*next).stack;

@@ -4,8 +4,8 @@
 use core::marker::PhantomData;
 
 use super::watch::{Armed, READ, WRITE};
-use super::{Scheduler, Wake as Woken, registry, switch, this};
-use crate::coroutine::{Coroutine, State, Waiter};
+use super::{Scheduler, registry, switch, this};
+use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::poller::descriptors;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result, memory};

@@ -116,18 +116,6 @@ impl Stacks {
         }
     }
 
-    /// Gives the memory of stacks back that are not in use.
-    pub fn trim(&mut self) {
-        for index in 0..CLASSES {
-            let class = &mut self.classes[index];
-            while class.warm_count > FIRST_SLAB as u32 {
-                class.warm_count -= 1;
-                // SAFETY: the warm array holds `warm_count` stacks, which nobody uses.
-                unsafe { class.cool(*class.warm.add(class.warm_count as usize), MIN << index) };
-            }
-        }
-    }
-
     /// Gives everything back.
     ///
     /// # Safety

@@ -8,7 +8,7 @@
 use core::ptr;
 
 use super::{Kind, Stack, bytes, guard, page_size, tools};
-use crate::sys::{Errno, Result, memory};
+use crate::sys::{Result, memory};
 use crate::syscall_raw;
 
 /// How many slots a scheduler makes at most. Neighbours in the ready queue mostly have different ones, so that one can
