@@ -68,7 +68,7 @@ pub unsafe fn add(scheduler: *mut Scheduler) -> Result<()> {
                 0 => {}
                 errno => return Err(Errno(errno)),
             }
-            (*scheduler).id = (IDS.fetch_add(1, Relaxed) & (i32::MAX - 1)) + 1;
+            (*scheduler).id = IDS.fetch_add(1, Relaxed).rem_euclid(i32::MAX) + 1;
             let first = REGISTRY.first.get();
             (*scheduler).registered = Place { next: *first, previous: ptr::null_mut() };
             if !(*first).is_null() {

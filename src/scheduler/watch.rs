@@ -40,6 +40,21 @@ const STICKY: u32 = (libc::EPOLLERR | libc::EPOLLHUP | libc::EPOLLRDHUP | libc::
 const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
 
+/// The events of the kernel's answers that those of a poll(2) caller mean: the normal and the band forms too.
+#[inline(always)]
+fn interest(events: u32) -> u32 {
+    const IN_FORMS: u32 = (libc::POLLRDNORM | libc::POLLRDBAND) as u32;
+    const OUT_FORMS: u32 = (libc::POLLWRNORM | libc::POLLWRBAND) as u32;
+    let mut interest = events;
+    if events & IN_FORMS != 0 {
+        interest |= (libc::EPOLLIN | libc::EPOLLPRI) as u32;
+    }
+    if events & OUT_FORMS != 0 {
+        interest |= OUT;
+    }
+    interest
+}
+
 /// One descriptor number. It does not move.
 pub struct Watch {
     /// Those who wait for anything but EPOLLOUT alone.
@@ -228,7 +243,7 @@ impl Scheduler {
             if (*watch).registered != 0 && (*watch).generation != snapshot.generation {
                 self.unregister(watch, Wake::Closed);
             }
-            let wanted = BASE | (*watch).registered | (events & OUT);
+            let wanted = BASE | (*watch).registered | (interest(events) & OUT);
             if snapshot.known() && (*watch).registered == wanted {
                 self.watches.queue_check(watch, self.now);
                 return Ok((Armed::Yes, watch));
@@ -295,6 +310,7 @@ impl Scheduler {
     pub(super) unsafe fn hang(&mut self, watch: *mut Watch, waiter: *mut Waiter, events: u32) {
         // SAFETY: the caller's promise.
         unsafe {
+            let events = interest(events);
             (*waiter).events = events | ALWAYS;
             if events == OUT {
                 List::push_back(&raw mut (*watch).writers, &raw mut (*waiter).link);
@@ -383,6 +399,10 @@ impl Scheduler {
                     continue;
                 }
                 let registered = (*watch).registered;
+                if descriptors::get((*watch).fd).generation != (*watch).generation {
+                    self.unregister(watch, Wake::Closed);
+                    continue;
+                }
                 match self.poller.add((*watch).fd, (*watch).generation, registered) {
                     Ok(Added::Present) => {}
                     // It was closed behind our back; who waited, waited for that. The number is a new file's.

@@ -37,8 +37,10 @@ pub struct Slab {
     /// Stacks below this index have their guard already.
     guarded: u32,
     free_count: u32,
-    /// Indices of stacks that were used and came back.
+    /// Indices of stacks that were used and came back; room for `count`.
     free: *mut u32,
+    /// The names of the guarded stacks for valgrind; behind `free` in the same allocation.
+    ids: *mut u32,
 }
 
 #[derive(Clone, Copy)]
@@ -229,7 +231,7 @@ impl Slab {
         };
         // SAFETY: the mapping is ours. A huge page would commit many stacks at the first touch of one.
         unsafe { syscall_raw!(SYS_madvise, mapping, count * stride, libc::MADV_NOHUGEPAGE) };
-        let (slab, free) = match (memory::zeroed::<Slab>(), memory::array_zeroed::<u32>(count)) {
+        let (slab, free) = match (memory::zeroed::<Slab>(), memory::array_zeroed::<u32>(2 * count)) {
             (Ok(slab), Ok(free)) => (slab.as_ptr(), free.as_ptr()),
             (slab, free) => {
                 // SAFETY: what was got is ours and not used again.
@@ -241,12 +243,12 @@ impl Slab {
                 return Err(Errno(libc::ENOMEM));
             }
         };
-        tools::register_stack(mapping, count * stride);
         // SAFETY: `slab` is fresh zeroed memory.
         unsafe {
             (*slab).base = mapping;
             (*slab).count = count as u32;
             (*slab).free = free;
+            (*slab).ids = free.add(count);
         }
         Ok(slab)
     }
@@ -257,6 +259,9 @@ impl Slab {
         // SAFETY: the caller's promise.
         unsafe {
             guard::forget((*slab).guarded);
+            for index in 0..(*slab).guarded as usize {
+                tools::forget_stack(*(*slab).ids.add(index));
+            }
             memory::unmap((*slab).base.cast(), (*slab).count as usize * (size + page_size()));
             memory::free((*slab).free);
             memory::free(slab);
@@ -278,9 +283,11 @@ impl Slab {
                 let index = *self.free.add(self.free_count as usize);
                 return self.base.add(index as usize * (size + page) + page);
             }
-            let guard = self.base.add(self.guarded as usize * (size + page));
-            self.guarded += 1;
+            let index = self.guarded as usize;
+            let guard = self.base.add(index * (size + page));
             guard::install(guard, page);
+            self.ids.add(index).write(tools::register_stack(guard.add(page), size));
+            self.guarded += 1;
             guard.add(page)
         }
     }

@@ -18,6 +18,8 @@ const SLOTS: usize = 16;
 /// A place where one of several coroutines can run.
 pub struct Slot {
     base: *mut u8,
+    /// Its name for valgrind.
+    id: u32,
     /// Whose bytes are in the slot; null: nobody's.
     occupant: *mut Stack,
     /// How many live coroutines are bound to it.
@@ -81,9 +83,10 @@ impl Slots {
         unsafe {
             syscall_raw!(SYS_madvise, memory, self.size + page, libc::MADV_NOHUGEPAGE);
             guard::install(memory, page);
-            self.slots[self.count].base = memory.add(page);
+            let base = memory.add(page);
+            self.slots[self.count].base = base;
+            self.slots[self.count].id = tools::register_stack(base, self.size);
         }
-        tools::register_stack(memory, self.size + page);
         self.count += 1;
         Ok(())
     }
@@ -97,6 +100,7 @@ impl Slots {
         for slot in &mut self.slots[..self.count] {
             // SAFETY: the mapping begins a page below the slot.
             unsafe { memory::unmap(slot.base.sub(page).cast(), self.size + page) };
+            tools::forget_stack(slot.id);
             guard::forget(1);
         }
         self.count = 0;
