@@ -149,6 +149,7 @@ pub unsafe fn load(stack: *mut Stack) -> Result<()> {
         (*slot).occupant = stack;
         let length = (*stack).saved_length as usize;
         if length > 0 {
+            tools::make_usable((*stack).top().sub(length), length);
             ptr::copy_nonoverlapping((*stack).saved, (*stack).top().sub(length), length);
             (*stack).saved_length = 0;
         }

@@ -6,6 +6,7 @@ use core::arch::asm;
 
 const STACK_REGISTER: usize = 0x1501;
 const STACK_DEREGISTER: usize = 0x1502;
+const MAKE_MEM_UNDEFINED: usize = (b'M' as usize) << 24 | (b'C' as usize) << 16 | 1;
 
 /// Tells of a stack's memory; the result names it to [`forget_stack`].
 pub fn register_stack(base: *mut u8, size: usize) -> u32 {
@@ -17,7 +18,14 @@ pub fn forget_stack(id: u32) {
     request([STACK_DEREGISTER, id as usize, 0, 0, 0, 0]);
 }
 
+/// Says that stack memory will be written although the stack pointer is not below it: bytes are copied in.
+#[inline(always)]
+pub fn make_usable(base: *mut u8, size: usize) {
+    request([MAKE_MEM_UNDEFINED, base as usize, size, 0, 0, 0]);
+}
+
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
 fn request(arguments: [usize; 6]) -> usize {
     let result;
     // SAFETY: the rotations add up to whole turns and the exchange is of a register with itself.
@@ -32,6 +40,7 @@ fn request(arguments: [usize; 6]) -> usize {
 }
 
 #[cfg(target_arch = "aarch64")]
+#[inline(always)]
 fn request(arguments: [usize; 6]) -> usize {
     let result;
     // SAFETY: the rotations add up to whole turns and the last instruction ors a register with itself.
