@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Running over a library stack, own or shared, prints one line that names the coroutine and ends the process by SIGSEGV.
+ * A handler of the program's own gets the signal too, and a SIGSEGV of another kind is none of the library's business.
+ */
+#include "core.h"
+
+static int cid;
+
+static __attribute__((noinline)) int endless(int depth) {
+    volatile char frame[512];
+    frame[0] = (char)depth;
+    return depth < 0 ? 0 : endless(depth + 1) + frame[0];
+}
+
+static void overflow(void *argument) {
+    if (argument) dyco_coroutine_sleep(1);
+    endless(0);
+}
+
+static void start(int own, void *argument) {
+    for (int i = 0; i < 3; i++) spawn(nothing, NULL);
+    cid = spawn(overflow, argument);
+    if (own) CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 65536), 1);
+    char line[32];
+    int length = snprintf(line, sizeof line, "%d ", cid);
+    CHECK_EQ(write(2, line, (size_t)length), length);
+    dyco_schedule_run();
+}
+
+static void shared(void) { start(0, NULL); }
+static void own(void) { start(1, NULL); }
+static void own_after_switch(void) { start(1, &cid); }
+
+static void *thread(void *argument) {
+    start(argument != NULL, NULL);
+    return NULL;
+}
+
+static void in_thread(void) {
+    pthread_t other;
+    spawn(nothing, NULL);
+    pthread_create(&other, NULL, thread, NULL);
+    pthread_join(other, NULL);
+}
+
+static void own_in_thread(void) {
+    pthread_t other;
+    spawn(nothing, NULL);
+    pthread_create(&other, NULL, thread, &cid);
+    pthread_join(other, NULL);
+}
+
+static void handler(int number) {
+    if (write(2, "handled\n", 8) != 8) _exit(3);
+    _exit(number == SIGSEGV ? 42 : 43);
+}
+
+static void catch_segv(void) {
+    static char alternate[65536];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+    CHECK_EQ(sigaltstack(&stack, NULL), 0);
+    CHECK_EQ(sigaction(SIGSEGV, &action, NULL), 0);
+}
+
+/* The program's handler before and after the scheduler came. */
+static void handler_before(void) {
+    catch_segv();
+    start(1, NULL);
+}
+
+static void set_handler_inside(void *argument) {
+    (void)argument;
+    catch_segv();
+}
+
+static void handler_after(void) {
+    spawn_own(set_handler_inside, NULL, 65536);
+    CHECK_EQ(dyco_schedule_run(), 0);
+    start(1, NULL);
+}
+
+static void wild_pointer(void *argument) {
+    (void)argument;
+    *(volatile int *)16 = 1;
+}
+
+static void other_fault(void) {
+    spawn(wild_pointer, NULL);
+    dyco_schedule_run();
+}
+
+static void other_fault_own(void) {
+    spawn_own(wild_pointer, NULL, 16384);
+    dyco_schedule_run();
+}
+
+static void fault_outside(void) {
+    spawn_own(nothing, NULL, 16384);
+    dyco_schedule_run();
+    *(volatile int *)16 = 1;
+}
+
+static void other_fault_handled(void) {
+    catch_segv();
+    other_fault_own();
+}
+
+static char output[4096];
+
+/* The child's first word is the coroutine's cid; the rest is what it printed when it died. */
+static const char *overflows(void (*body)(void)) {
+    int status = in_child(body, output, sizeof output);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) TEST_FAIL("status %#x: %s", status, output);
+    char *report = strchr(output, ' ');
+    CHECK(report != NULL);
+    CHECK_EQ(count_lines(report), 1);
+    if (!names_number(report, atoi(output))) TEST_FAIL("does not name the coroutine: %s", output);
+    return report;
+}
+
+int main(void) {
+    overflows(shared);
+    CHECK(strstr(overflows(own), "65536") != NULL);
+    overflows(own_after_switch);
+    overflows(in_thread);
+    overflows(own_in_thread);
+
+    CHECK_EQ(in_child(handler_before, output, sizeof output), 42 << 8);
+    CHECK(strstr(output, "handled\n") != NULL);
+    CHECK_EQ(count_lines(output), 2); /* the library's line, and the handler's */
+    CHECK_EQ(in_child(handler_after, output, sizeof output), 42 << 8);
+    CHECK(strstr(output, "handled\n") != NULL);
+
+    CHECK_EQ(in_child(other_fault, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_STR(output, "");
+    CHECK_EQ(in_child(other_fault_own, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_STR(output, "");
+    CHECK_EQ(in_child(fault_outside, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_STR(output, "");
+    CHECK_EQ(in_child(other_fault_handled, output, sizeof output), 42 << 8);
+    CHECK_STR(output, "handled\n");
+    return test_done();
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * setStack and getStack: what may be set, when, and what is refused.
+ */
+#include "core.h"
+
+static char memory[65536] __attribute__((aligned(64)));
+static int ran;
+
+static void where(void *argument) {
+    char here;
+    ran++;
+    (void)argument;
+    CHECK(&here > memory && &here < memory + sizeof memory);
+}
+
+static void elsewhere(void *argument) {
+    char here;
+    (void)argument;
+    ran++;
+    CHECK(&here < memory || &here >= memory + sizeof memory);
+}
+
+static void uses(void *argument) {
+    volatile char block[60000];
+    memset((void *)block, 7, sizeof block);
+    CHECK_EQ(block[59999], 7);
+    CHECK(argument == memory);
+    ran++;
+}
+
+static void running(void *argument) {
+    (void)argument;
+    int self = dyco_coroutine_coroID();
+    CHECK_ERRNO(dyco_coroutine_setStack(self, NULL, 16384), EBUSY);
+    CHECK_ERRNO(dyco_coroutine_setStack(self, memory, sizeof memory), EBUSY);
+    CHECK_ERRNO(dyco_coroutine_setStack(self, NULL, 0), EBUSY);
+    dyco_coroutine_sleep(0);
+    CHECK_ERRNO(dyco_coroutine_setStack(self, NULL, 0), EBUSY);
+    int child = spawn(where, NULL);
+    CHECK_EQ(dyco_coroutine_setStack(child, memory, sizeof memory), 1);
+    dyco_coroutine_sleep(0);
+    ran++;
+}
+
+static int parked_cid;
+
+static void parked(void *argument) {
+    (void)argument;
+    dyco_coroutine_sleep(5);
+}
+
+static void prodder(void *argument) {
+    (void)argument;
+    CHECK_ERRNO(dyco_coroutine_setStack(parked_cid, NULL, 16384), EBUSY);
+}
+
+int main(void) {
+    void *pointer = &ran;
+    size_t size = 1;
+
+    int cid = spawn(elsewhere, NULL);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 0);
+    CHECK_EQ(dyco_coroutine_getStack(cid, NULL, NULL), 0);
+
+    /* The library's memory: at least what was asked for. */
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 20000), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
+    CHECK(pointer != NULL && size >= 20000);
+    CHECK_EQ(dyco_coroutine_getStack(cid, NULL, &size), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, NULL), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, NULL, NULL), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 100000), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
+    CHECK(size >= 100000);
+    run_all();
+    CHECK_EQ(ran, 1);
+
+    /* Asking for little gets something usable. */
+    cid = spawn_own(elsewhere, NULL, 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, NULL, &size), 1);
+    CHECK(size >= 4096);
+    run_all();
+
+    /* All that was asked for can be used. */
+    ran = 0;
+    spawn_own(uses, memory, 65536);
+    run_all();
+    CHECK_EQ(ran, 1);
+
+    /* The caller's memory: exactly that. */
+    cid = spawn(where, NULL);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
+    CHECK(pointer == memory);
+    CHECK_EQ(size, sizeof memory);
+    run_all();
+
+    /* The last word counts. */
+    cid = spawn(where, NULL);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 16384), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, 32768), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory + 32768, 32768), 1);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
+    CHECK(pointer == memory + 32768);
+    CHECK_EQ(size, 32768);
+    run_all();
+    cid = spawn(elsewhere, NULL);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 0);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, 0), 0);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 16384), 1);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
+    CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
+    run_all();
+
+    /* What cannot be is refused, and what was set before stays. */
+    cid = spawn(where, NULL);
+    CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
+    CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, 1), EINVAL);
+    CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, 100), EINVAL);
+    CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, SIZE_MAX), EINVAL);
+    CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, SIZE_MAX - (uintptr_t)memory + 1), EINVAL);
+    const size_t absurd[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 4095, SIZE_MAX - 65536, SIZE_MAX / 2, SIZE_MAX / 2 + 1, (size_t)1 << 62};
+    for (size_t i = 0; i < COUNT(absurd); i++) {
+        errno = 0;
+        CHECK_EQ(dyco_coroutine_setStack(cid, NULL, absurd[i]), -1);
+        CHECK(errno == EINVAL || errno == ENOMEM);
+    }
+    CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
+    CHECK(pointer == memory);
+    CHECK_EQ(size, sizeof memory);
+    run_all();
+
+    ran = 0;
+    spawn(running, NULL);
+    run_all();
+    CHECK_EQ(ran, 2);
+
+    parked_cid = spawn(parked, NULL);
+    spawn(prodder, NULL);
+    run_all();
+    return test_done();
+}
