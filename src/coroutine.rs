@@ -80,14 +80,14 @@ pub struct Coroutine {
     pub urgent: bool,
     /// Whether its wait can end by a descriptor's event.
     pub on_descriptors: bool,
+    /// How often it has yielded.
+    pub switches: u32,
     /// Its place in a ready queue, or in the list of the one thing that it waits on.
     pub waiter: Waiter,
     /// Where it waits on several things at once: an array on the heap, else null.
     pub waiters: *mut Waiter,
     /// How many there are.
     pub waiter_count: u32,
-    /// How often it has yielded.
-    pub switches: u32,
     /// The deadline of the present wait.
     pub timer: Timer,
     /// Its name among the thread's coroutines.
