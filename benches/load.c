@@ -132,6 +132,7 @@ static int connect_all(uint16_t port)
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct linger reset = {.l_onoff = 1, .l_linger = 0}; /* leaves no TIME_WAIT behind */
+    struct timeval patience = {.tv_sec = STALLED_MS / 1000};
     int epoll = epoll_create1(0);
 
     MUST(epoll >= 0);
@@ -140,6 +141,7 @@ static int connect_all(uint16_t port)
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         MUST(fd >= 0);
         MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
+        MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
         for (int tries = 0; connect(fd, (struct sockaddr *)&address, sizeof address) < 0; tries++) {
             MUST(errno == ECONNREFUSED && tries < 300); /* the server may still be starting */
             usleep(10000);
