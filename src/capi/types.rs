@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Types and constants
 
+#![allow(dead_code)] // most are for the header alone
+
 use core::ffi::c_void;
 
 /// The version of this header. dyco_version() tells that of the library.
