@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   capi   hook        the dyco_* functions; the libc names we define. No logic.
-//!        io            operations that may wait
+//!     io   sync        operations that may wait; channels and their kin
 //!     scheduler        who runs, who waits for what
 //!  coroutine  timer    the control block; deadlines
 //!  poller  stack  list what the kernel tells; where coroutines run; intrusive lists
@@ -32,6 +32,7 @@ mod list;
 mod poller;
 mod scheduler;
 mod stack;
+mod sync;
 mod sys;
 mod timer;
 

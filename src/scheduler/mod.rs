@@ -40,8 +40,10 @@ mod watch;
 
 pub use crate::coroutine::Entry;
 pub use life::*;
-pub use run::{RunEnd, abort, run, stop};
-pub use wait::{Closing, Current, Direction, Wake, current, descriptor_closed, descriptor_closing};
+pub use run::{RunEnd, abort, aborts, run, stop};
+pub use wait::{
+    Closing, Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
+};
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.
 const DEFAULT_STACK: usize = 64 << 10;
@@ -85,6 +87,8 @@ pub struct Scheduler {
     abort: bool,
     /// Aborted, and nothing was created since.
     aborted: bool,
+    /// Changes with every abort, and is another scheduler's never.
+    epoch: u32,
     id: i32,
     udata: *mut c_void,
     inbox: inbox::Inbox,
@@ -150,6 +154,7 @@ impl Scheduler {
     unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
         self.errno = errno::location();
         self.loop_wait = loop_wait;
+        self.epoch = run::next_epoch();
         // SAFETY: the caller's promise.
         unsafe {
             self.ready.init();

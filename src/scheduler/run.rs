@@ -2,6 +2,7 @@
 //! The loop, on the thread's own stack.
 
 use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Scheduler, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
@@ -80,6 +81,18 @@ pub fn abort() {
             (*scheduler).end_by_abort();
         }
     }
+}
+
+/// A number that changes whenever this thread's coroutines are ended from outside: what they promised is void then.
+pub fn aborts() -> u32 {
+    // SAFETY: this thread's scheduler is valid.
+    this().map_or(0, |s| unsafe { (*s.as_ptr()).epoch })
+}
+
+static EPOCHS: AtomicU32 = AtomicU32::new(0);
+
+pub(super) fn next_epoch() -> u32 {
+    EPOCHS.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
 }
 
 /// # Safety
@@ -204,6 +217,7 @@ impl Scheduler {
     /// Ends all coroutines at the program's wish.
     fn end_by_abort(&mut self) {
         self.end_all();
+        self.epoch = next_epoch();
         self.abort = false;
         self.stop = false;
         self.interrupted = false;

@@ -5,7 +5,9 @@ use core::marker::PhantomData;
 
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, registry, switch, this};
+use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
+use crate::list::List;
 use crate::poller::descriptors;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result, memory};
@@ -162,6 +164,21 @@ impl Current {
         self.park_until(deadline);
     }
 
+    /// Hangs on `list` until woken from it, at most until the deadline.
+    ///
+    /// # Safety
+    /// `list` is initialised, used by this thread only, and everybody on it is woken before it goes.
+    #[inline]
+    pub unsafe fn wait_in(self, list: *mut List, tag: u32, deadline: Instant) -> Woken {
+        let me = self.coroutine();
+        // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
+        unsafe {
+            (*me).waiter.events = tag;
+            List::push_back(list, &raw mut (*me).waiter.link);
+        }
+        self.park_until(deadline)
+    }
+
     /// Gives way: goes to the tail of the ready queue.
     pub fn yield_now(self) {
         let me = self.coroutine();
@@ -199,6 +216,53 @@ impl Current {
             }
         }
     }
+}
+
+/// Which thread's scheduler this is, as an identity only; 0 when there is none.
+#[inline(always)]
+pub fn identity() -> usize {
+    slot::get() as usize
+}
+
+/// Wakes the first coroutine on a list of [`Current::wait_in`]; false when there is none.
+///
+/// # Safety
+/// The list is this thread's.
+#[inline]
+pub unsafe fn wake_first(list: *mut List, wake: Woken) -> bool {
+    // SAFETY: the caller's promise: the list holds waiters of this thread's coroutines, so there is a scheduler.
+    unsafe {
+        let link = (*list).first();
+        if link.is_null() {
+            return false;
+        }
+        let scheduler: *mut Scheduler = slot::get().cast();
+        (*scheduler).unpark((*link.cast::<Waiter>()).coroutine, wake);
+    }
+    true
+}
+
+/// Wakes those on a list of [`Current::wait_in`] whose tag `wanted` accepts, in order, and says how many.
+///
+/// # Safety
+/// The list is this thread's.
+pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(u32) -> bool) -> usize {
+    let mut count = 0;
+    // SAFETY: the caller's promise. Waking takes one waiter off; the one after it is read before.
+    unsafe {
+        let scheduler: *mut Scheduler = slot::get().cast();
+        let mut link = (*list).first();
+        while !link.is_null() {
+            let next = (*list).after(link);
+            let waiter: *mut Waiter = link.cast();
+            if wanted((*waiter).events) {
+                (*scheduler).unpark((*waiter).coroutine, wake);
+                count += 1;
+            }
+            link = next;
+        }
+    }
+    count
 }
 
 /// A descriptor that is being closed or replaced.

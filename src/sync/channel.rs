@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A half-duplex channel that holds one message.
+//!
+//! A message always goes through the channel's own buffer: a parked receiver's may lie in a shared stack and not be in
+//! place. The place and the message are handed over explicitly: when the message has been put, the first receiver is woken
+//! and it alone may take it; when the message has been taken, the first sender is woken and it alone may put one. So both
+//! sides are served in order, and a newcomer never overtakes.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use super::queue::Queue;
+use crate::scheduler;
+use crate::sys::{Errno, Result, memory};
+
+/// Who may touch the place next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Empty: any sender.
+    Empty,
+    /// Empty, promised to a sender that has been woken for it.
+    Promised,
+    /// A message: any receiver.
+    Full,
+    /// A message, promised to a receiver that has been woken for it.
+    Delivered,
+}
+
+/// A channel; its buffer follows in the same allocation.
+pub struct Channel {
+    size: usize,
+    length: usize,
+    place: Place,
+    /// Promises of coroutines that were ended by an abort of their scheduler are void.
+    promise: u32,
+    senders: Queue,
+    receivers: Queue,
+}
+
+/// Makes a channel for messages of at most `size` bytes.
+pub fn create(size: usize) -> Result<*mut Channel> {
+    let bytes = size_of::<Channel>().checked_add(size).ok_or(Errno(libc::ENOMEM))?;
+    let channel: *mut Channel = memory::array_zeroed::<u8>(bytes)?.as_ptr().cast();
+    // SAFETY: fresh memory, which stays where it is.
+    unsafe {
+        (*channel).size = size;
+        (*channel).place = Place::Empty;
+        Queue::init(&raw mut (*channel).senders);
+        Queue::init(&raw mut (*channel).receivers);
+    }
+    Ok(channel)
+}
+
+/// Puts a message: at once when the place is free, else when the message before has been taken.
+///
+/// # Safety
+/// `channel` came from [`create`] and is alive; `message` has `size` readable bytes, and 0 < `size` ≤ the channel's.
+pub unsafe fn send(channel: *mut Channel, message: *const c_void, size: usize, timeout: i32) -> Result<usize> {
+    // SAFETY: the caller's promise; after a wait that ended well the channel is alive.
+    unsafe {
+        (*channel).void_broken_promise();
+        (*channel).receivers.check_thread()?;
+        if (*channel).place != Place::Empty {
+            Queue::wait(&raw mut (*channel).senders, 0, timeout)?;
+        }
+        ptr::copy_nonoverlapping(message.cast::<u8>(), buffer(channel), size);
+        (*channel).length = size;
+        (*channel).offer();
+    }
+    Ok(size)
+}
+
+/// Takes a message of at most `room` bytes. EMSGSIZE when it is longer: it stays, for the next receiver.
+///
+/// # Safety
+/// `channel` came from [`create`] and is alive; `message` has `room` writable bytes.
+pub unsafe fn receive(channel: *mut Channel, message: *mut c_void, room: usize, timeout: i32) -> Result<usize> {
+    // SAFETY: as in `send`.
+    unsafe {
+        (*channel).void_broken_promise();
+        (*channel).senders.check_thread()?;
+        if (*channel).place != Place::Full {
+            Queue::wait(&raw mut (*channel).receivers, 0, timeout)?;
+        }
+        let length = (*channel).length;
+        if length > room {
+            (*channel).offer();
+            return Err(Errno(libc::EMSGSIZE));
+        }
+        ptr::copy_nonoverlapping(buffer(channel), message.cast::<u8>(), length);
+        (*channel).place = Place::Empty;
+        if Queue::wake_first(&raw mut (*channel).senders) {
+            (*channel).promise(Place::Promised);
+        }
+        Ok(length)
+    }
+}
+
+/// The largest message, in bytes.
+///
+/// # Safety
+/// `channel` came from [`create`] and is alive.
+pub unsafe fn size(channel: *mut Channel) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { (*channel).size }
+}
+
+/// Ends the channel; who waits gets EIDRM.
+///
+/// # Safety
+/// `channel` came from [`create`] and is not used again.
+pub unsafe fn destroy(channel: *mut Channel) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*channel).senders.check_thread()?;
+        (*channel).receivers.check_thread()?;
+        Queue::close(&raw mut (*channel).senders);
+        Queue::close(&raw mut (*channel).receivers);
+        memory::free(channel);
+    }
+    Ok(())
+}
+
+impl Channel {
+    /// The place holds a message: who waits first shall have it.
+    ///
+    /// # Safety
+    /// `self` is in place and its queues belong to this thread.
+    unsafe fn offer(&mut self) {
+        self.place = Place::Full;
+        // SAFETY: the caller's promise.
+        if unsafe { Queue::wake_first(&raw mut self.receivers) } {
+            self.promise(Place::Delivered);
+        }
+    }
+
+    fn promise(&mut self, place: Place) {
+        self.place = place;
+        self.promise = scheduler::aborts();
+    }
+
+    fn void_broken_promise(&mut self) {
+        if self.promise != scheduler::aborts() {
+            match self.place {
+                Place::Promised => self.place = Place::Empty,
+                Place::Delivered => self.place = Place::Full,
+                Place::Empty | Place::Full => {}
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `channel` came from [`create`].
+unsafe fn buffer(channel: *mut Channel) -> *mut u8 {
+    // SAFETY: the buffer follows the channel.
+    unsafe { channel.add(1).cast() }
+}
