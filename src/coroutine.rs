@@ -2,9 +2,11 @@
 //! The control block of a coroutine, and what it waits on.
 //!
 //! ```text
-//!   New ──► Ready ──► Running ──► Dead          New and Ready: on a ready queue
-//!             ▲          │                      Waiting: its waiters hang on what will wake it
-//!             └─ Waiting ◄┘                     Dead: its memory is about to be reused
+//!   New ─────────► Running ──► Dead       New (symmetric) and Ready: on a ready queue
+//!   Ready ───────► │ │  │ ▲               Waiting: its waiters hang on what will wake it
+//!     ▲ Waiting ◄──┘ │  │ │               Suspended: an asymmetric one that has yielded
+//!     └────┘         │  └─┴─ Resuming     Resuming: it has resumed an asymmetric one
+//!   Suspended ◄──────┘                    Dead: about to be freed; an asymmetric one by the program
 //! ```
 
 use core::ffi::{c_int, c_void};
@@ -37,6 +39,10 @@ pub enum State {
     Running,
     /// Parked until somebody wakes it.
     Waiting,
+    /// Asymmetric, and has yielded to its resumer.
+    Suspended,
+    /// Has resumed an asymmetric one, and goes on when that yields or ends.
+    Resuming,
     /// Ended.
     Dead,
 }
@@ -90,6 +96,12 @@ pub struct Coroutine {
     pub waiter_count: u32,
     /// The deadline of the present wait.
     pub timer: Timer,
+    /// Asymmetric: who resumed it; null: the main program, or nobody.
+    pub resumer: *mut Coroutine,
+    /// The pool that it goes back to; null: none.
+    pub pool: *mut c_void,
+    /// Never scheduled: runs when it is resumed.
+    pub asymmetric: bool,
     /// Its name among the thread's coroutines.
     pub cid: c_int,
     /// The next one in its bucket of the table of cids.

@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::{Entry, Scheduler, current, overflow, switch, table, this, this_or_new};
+use super::{Entry, Scheduler, overflow, switch, table, this, this_or_new};
 use crate::arch;
 use crate::coroutine::{Coroutine, State};
 use crate::list::Link;
@@ -13,6 +13,18 @@ use crate::sys::{Errno, Result};
 
 /// Makes a coroutine, ready to run, and returns its cid.
 pub fn spawn(entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
+    let (scheduler, coroutine) = make(entry, argument)?;
+    // SAFETY: both are valid; the new coroutine is on no list.
+    unsafe {
+        (*coroutine).urgent = urgent;
+        (*scheduler).schedule(coroutine);
+        Ok((*coroutine).cid)
+    }
+}
+
+/// Makes a coroutine that nobody runs yet. All that its waits will need is reserved, so that waiting cannot fail for want
+/// of memory.
+pub(super) fn make(entry: Entry, argument: *mut c_void) -> Result<(*mut Scheduler, *mut Coroutine)> {
     if super::in_vfork_child() {
         return Err(Errno(libc::EPERM));
     }
@@ -20,7 +32,6 @@ pub fn spawn(entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
     // SAFETY: this thread's scheduler is valid; the new block is ours.
     unsafe {
         let s = &mut *scheduler;
-        // All that its waits will need is reserved here, so that waiting cannot fail for want of memory.
         s.timers.reserve(s.coroutines.live() + 1)?;
         s.slots.ensure_one()?;
         let coroutine = s.coroutines.add()?;
@@ -28,29 +39,34 @@ pub fn spawn(entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
         (*coroutine).timer.init();
         (*coroutine).entry = Some(entry);
         (*coroutine).argument = argument;
-        (*coroutine).urgent = urgent;
-        s.ready.push(coroutine);
-        s.aborted = false;
-        Ok((*coroutine).cid)
+        Ok((scheduler, coroutine))
     }
 }
 
 /// Ends the calling coroutine; outside coroutines nothing happens.
 pub fn abort_current() {
-    if let Some(current) = current() {
+    if let Some((scheduler, _)) = running() {
         // SAFETY: a coroutine of this thread runs.
-        unsafe { switch::finish(current.scheduler()) }
+        unsafe { switch::finish(scheduler) }
     }
 }
 
 /// The calling coroutine's cid.
 pub fn current_cid() -> Option<i32> {
     // SAFETY: the coroutine that runs is valid.
-    current().map(|current| unsafe { (*current.coroutine()).cid })
+    running().map(|(_, me)| unsafe { (*me).cid })
+}
+
+/// This thread's scheduler and the coroutine that runs, be it scheduled or resumed by the main program.
+fn running() -> Option<(*mut Scheduler, *mut Coroutine)> {
+    let scheduler = this()?.as_ptr();
+    // SAFETY: this thread's scheduler is valid.
+    let me = unsafe { (*scheduler).running };
+    if me.is_null() { None } else { Some((scheduler, me)) }
 }
 
 /// This thread's scheduler and its live coroutine of that name; ESRCH.
-fn find(cid: i32) -> Result<(*mut Scheduler, *mut Coroutine)> {
+pub(super) fn find(cid: i32) -> Result<(*mut Scheduler, *mut Coroutine)> {
     let scheduler = this().ok_or(Errno(libc::ESRCH))?.as_ptr();
     // SAFETY: this thread's scheduler is valid.
     Ok((scheduler, unsafe { (*scheduler).coroutines.find(cid)? }))
@@ -94,13 +110,13 @@ pub fn get_stack(cid: i32) -> Result<Option<(*mut c_void, usize)>> {
 
 /// Whether more than 7/8 of the calling coroutine's stack is used. Ends it when it has overflowed already.
 pub fn check_stack() -> Result<bool> {
-    let current = current().ok_or(Errno(libc::EPERM))?;
+    let (scheduler, me) = running().ok_or(Errno(libc::EPERM))?;
     let sp = arch::stack_pointer();
     // SAFETY: the coroutine that runs is valid.
     unsafe {
-        let stack = &raw const (*current.coroutine()).stack;
+        let stack = &raw const (*me).stack;
         if (*stack).has_overflowed(sp) {
-            switch::finish(current.scheduler());
+            switch::finish(scheduler);
         }
         Ok((*stack).is_nearly_full(sp))
     }
@@ -145,10 +161,22 @@ pub fn set_urgent(cid: i32, urgent: bool) -> Result<()> {
 
 /// Whether a coroutine is asymmetric.
 pub fn is_asymmetric(cid: i32) -> Result<bool> {
-    find(cid).map(|_| false)
+    // SAFETY: a live coroutine is valid.
+    find(cid).map(|(_, coroutine)| unsafe { (*coroutine).asymmetric })
 }
 
 impl Scheduler {
+    /// Makes a new coroutine one that the loop runs.
+    ///
+    /// # Safety
+    /// `coroutine` is New and on no list.
+    pub(super) unsafe fn schedule(&mut self, coroutine: *mut Coroutine) {
+        self.scheduled += 1;
+        self.aborted = false;
+        // SAFETY: the caller's promise.
+        unsafe { self.ready.push(coroutine) };
+    }
+
     /// Ends every coroutine without running it.
     pub(super) fn end_all(&mut self) {
         self.picked = ptr::null_mut();

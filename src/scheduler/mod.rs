@@ -10,6 +10,7 @@
 //! | `watch` | the descriptors waited for, and who waits |
 //! | `life` | making, finding, changing and ending coroutines |
 //! | `ready`, `table` | the ready queues; cids |
+//! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
 //! | `overflow`, `deadlock` | the two reports that go to stderr |
 
@@ -25,11 +26,13 @@ use crate::sys::clock::{Instant, MS};
 use crate::sys::{Errno, Result, errno, memory};
 use crate::timer;
 
+mod asymmetric;
 mod deadlock;
 mod exceptions;
 mod inbox;
 mod life;
 mod overflow;
+mod pool;
 mod ready;
 mod registry;
 mod run;
@@ -39,7 +42,9 @@ mod wait;
 mod watch;
 
 pub use crate::coroutine::Entry;
+pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
 pub use life::*;
+pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
 pub use wait::{
     Closing, Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
@@ -50,9 +55,13 @@ const DEFAULT_STACK: usize = 64 << 10;
 const LARGEST_SHARED_STACK: usize = 1 << 30;
 
 /// A thread's scheduler. Zeroed memory becomes one by [`Scheduler::init`]; it does not move.
+#[repr(C)]
 pub struct Scheduler {
     /// The coroutine that runs; null outside coroutines.
     running: *mut Coroutine,
+    /// The loop runs. A coroutine that runs while it does not is an asymmetric one that the main program has resumed: a
+    /// call that waits is then made outside coroutines, there is nobody to switch to.
+    is_running: bool,
     /// Where the thread's `errno` is.
     errno: *mut libc::c_int,
     /// Where C++ keeps the thread's current exceptions; null where there is no C++.
@@ -82,11 +91,14 @@ pub struct Scheduler {
     coroutines: table::Table,
     loop_wait: Instant,
     exceptions_search: exceptions::Search,
-    is_running: bool,
+    /// How many live coroutines the loop has to run: all but the asymmetric ones.
+    scheduled: usize,
     stop: bool,
     abort: bool,
     /// Aborted, and nothing was created since.
     aborted: bool,
+    /// Tells this scheduler from any earlier one.
+    serial: u32,
     /// Changes with every abort, and is another scheduler's never.
     epoch: u32,
     id: i32,
@@ -154,7 +166,8 @@ impl Scheduler {
     unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
         self.errno = errno::location();
         self.loop_wait = loop_wait;
-        self.epoch = run::next_epoch();
+        self.serial = run::next_epoch();
+        self.epoch = self.serial;
         // SAFETY: the caller's promise.
         unsafe {
             self.ready.init();
@@ -180,7 +193,7 @@ pub fn free(scheduler: *mut Scheduler) -> Result<()> {
     }
     // SAFETY: `own` is this thread's scheduler, and its loop does not run.
     unsafe {
-        if (*own).is_running {
+        if (*own).is_running || !(*own).running.is_null() {
             return Err(Errno(libc::EBUSY));
         }
         destroy(own);

@@ -35,10 +35,10 @@ pub fn run() -> Result<RunEnd> {
     let scheduler = scheduler.as_ptr();
     // SAFETY: this thread's scheduler is valid, and its loop does not run yet.
     unsafe {
-        if (*scheduler).is_running {
+        if (*scheduler).is_running || !(*scheduler).running.is_null() {
             return Err(Errno(libc::EBUSY));
         }
-        if (*scheduler).aborted && (*scheduler).coroutines.live() == 0 {
+        if (*scheduler).aborted && (*scheduler).scheduled == 0 {
             return Ok(RunEnd::Nothing);
         }
         (*scheduler).is_running = true;
@@ -58,7 +58,7 @@ pub fn stop() {
         (*scheduler).stop = true;
         (*scheduler).interrupted = true;
         let me = (*scheduler).running;
-        if !me.is_null() {
+        if !me.is_null() && (*scheduler).is_running {
             (*me).state = State::Ready;
             (*scheduler).ready.push_first(me);
             switch::park(scheduler);
@@ -116,7 +116,7 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
             }
             let next = (*scheduler).next();
             if next.is_null() {
-                if (*scheduler).coroutines.live() == 0 {
+                if (*scheduler).scheduled == 0 {
                     (*scheduler).trim();
                     return Ok(RunEnd::Done);
                 }
@@ -215,7 +215,7 @@ impl Scheduler {
     }
 
     /// Ends all coroutines at the program's wish.
-    fn end_by_abort(&mut self) {
+    pub(super) fn end_by_abort(&mut self) {
         self.end_all();
         self.epoch = next_epoch();
         self.abort = false;
@@ -225,8 +225,10 @@ impl Scheduler {
     }
 
     fn trim(&mut self) {
-        self.coroutines.trim();
-        self.timers.trim(0);
+        if self.coroutines.live() == 0 {
+            self.coroutines.trim();
+        }
+        self.timers.trim(self.coroutines.live());
     }
 }
 

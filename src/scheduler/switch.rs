@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::Scheduler;
+use super::{Scheduler, asymmetric, pool};
 use crate::arch::{self, slot};
 use crate::coroutine::{Context, Coroutine, State, Wake};
 use crate::list::Link;
@@ -20,7 +20,7 @@ use crate::sys::memory;
 /// `scheduler` is this thread's; `from` is whose frame and context the caller is; `to` was saved by this or prepared, and
 /// is in place.
 #[inline(always)]
-unsafe fn transfer(scheduler: *mut Scheduler, from_sp: *mut *mut u8, from: *mut Context, to: *mut u8) {
+pub(super) unsafe fn transfer(scheduler: *mut Scheduler, from_sp: *mut *mut u8, from: *mut Context, to: *mut u8) {
     // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
     unsafe {
         (*from).errno = *(*scheduler).errno;
@@ -65,7 +65,7 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
     }
 }
 
-/// Ends the coroutine that runs. The loop frees it.
+/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed by the loop.
 ///
 /// # Safety
 /// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
@@ -75,7 +75,13 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
         let me = (*scheduler).running;
         (*scheduler).detach(me);
         (*me).state = State::Dead;
-        (*scheduler).dead = me;
+        if (*me).asymmetric && !(*scheduler).abort {
+            asymmetric::back_to_resumer(scheduler, me);
+        }
+        // The loop frees it; an abort ends all, this one too.
+        if !(*me).asymmetric {
+            (*scheduler).dead = me;
+        }
         (*scheduler).running = ptr::null_mut();
         arch::switch(&raw mut (*me).stack.sp, (*scheduler).main_sp);
         core::hint::unreachable_unchecked()
@@ -209,6 +215,12 @@ impl Scheduler {
         unsafe {
             self.timers.remove(&raw mut (*coroutine).timer);
             memory::free((*coroutine).waiters);
+            if !(*coroutine).asymmetric {
+                self.scheduled -= 1;
+            }
+            if !(*coroutine).pool.is_null() {
+                pool::give_back(coroutine);
+            }
             self.release_stack(&mut (*coroutine).stack);
             self.coroutines.remove(coroutine);
         }
@@ -219,7 +231,7 @@ impl Scheduler {
 ///
 /// # Safety
 /// Nobody runs on its stack.
-unsafe fn prepare(coroutine: *mut Coroutine) {
+pub(super) unsafe fn prepare(coroutine: *mut Coroutine) {
     // SAFETY: the caller's promise; every stack has room for a first frame.
     unsafe {
         if (*coroutine).stack.kind == Kind::Caller {

@@ -44,15 +44,12 @@ pub enum Direction {
 pub fn current() -> Option<Current> {
     let scheduler = this()?.as_ptr();
     // SAFETY: this thread's scheduler is valid.
-    if unsafe { (*scheduler).running.is_null() } { None } else { Some(Current { scheduler, thread: PhantomData }) }
+    let inside = unsafe { !(*scheduler).running.is_null() && (*scheduler).is_running };
+    if inside { Some(Current { scheduler, thread: PhantomData }) } else { None }
 }
 
 impl Current {
-    pub(super) fn scheduler(self) -> *mut Scheduler {
-        self.scheduler
-    }
-
-    pub(super) fn coroutine(self) -> *mut Coroutine {
+    fn coroutine(self) -> *mut Coroutine {
         // SAFETY: the scheduler is valid while its coroutine runs.
         unsafe { (*self.scheduler).running }
     }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Asymmetric coroutines: never scheduled, they run when somebody resumes them, and yield to who did.
+//!
+//! A chain of them hangs under the coroutine that resumed the first. When one at the end of the chain waits, it parks by
+//! itself and comes back by itself: those above it are Resuming and on no queue, so the chain as a whole waits. All have
+//! stacks of their own: the resumer may be on any shared slot.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use super::life::{find, make};
+use super::{Entry, Scheduler, switch, this};
+use crate::coroutine::{Coroutine, State};
+use crate::stack::{Kind, own, shared};
+use crate::sys::{Errno, Result};
+
+/// Makes an asymmetric coroutine, which lives until it is freed, and returns its cid.
+pub fn create(entry: Entry, argument: *mut c_void) -> Result<i32> {
+    let (_, coroutine) = make(entry, argument)?;
+    // SAFETY: the new coroutine is valid.
+    unsafe {
+        (*coroutine).asymmetric = true;
+        Ok((*coroutine).cid)
+    }
+}
+
+/// Lets an asymmetric coroutine run until it yields (true) or ends (false, also when it had ended before). EBUSY: it runs,
+/// waits, or has itself resumed somebody. EINVAL: it is not asymmetric. ECANCELED: an abort ended everything meanwhile.
+pub fn resume(cid: i32) -> Result<bool> {
+    let (scheduler, coroutine) = find(cid)?;
+    // SAFETY: both are valid; a New or Suspended coroutine has a frame, or gets one, that nobody runs on.
+    unsafe {
+        if !(*coroutine).asymmetric {
+            return Err(Errno(libc::EINVAL));
+        }
+        match (*coroutine).state {
+            State::Dead => return Ok(false),
+            State::New => {
+                (*scheduler).give_own_stack(coroutine)?;
+                switch::prepare(coroutine);
+            }
+            State::Suspended => {}
+            _ => return Err(Errno(libc::EBUSY)),
+        }
+        let me = (*scheduler).running;
+        (*coroutine).resumer = me;
+        (*coroutine).state = State::Running;
+        (*scheduler).running = coroutine;
+        let (sp, context) = if me.is_null() {
+            (&raw mut (*scheduler).main_sp, &raw mut (*scheduler).main)
+        } else {
+            (*me).state = State::Resuming;
+            (&raw mut (*me).stack.sp, &raw mut (*me).context)
+        };
+        switch::transfer(scheduler, sp, context, (*coroutine).stack.sp);
+        if (*scheduler).abort {
+            (*scheduler).end_by_abort();
+            return Err(Errno(libc::ECANCELED));
+        }
+        if (*coroutine).state == State::Dead {
+            let stack = &raw mut (*coroutine).stack;
+            if (*coroutine).pool.is_null() {
+                (*scheduler).release_stack(&mut *stack);
+                *stack = core::mem::zeroed();
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+/// Yields from an asymmetric coroutine to who resumed it. EPERM: the caller is none.
+pub fn suspend() -> Result<()> {
+    let scheduler = this().ok_or(Errno(libc::EPERM))?.as_ptr();
+    // SAFETY: this thread's scheduler is valid, and so is the coroutine that runs.
+    unsafe {
+        let me = (*scheduler).running;
+        if me.is_null() || !(*me).asymmetric {
+            return Err(Errno(libc::EPERM));
+        }
+        (*me).switches = (*me).switches.wrapping_add(1);
+        if (*me).stack.has_overflowed(crate::arch::stack_pointer()) {
+            switch::finish(scheduler);
+        }
+        (*me).state = State::Suspended;
+        back_to_resumer(scheduler, me);
+    }
+    Ok(())
+}
+
+/// Frees an asymmetric coroutine, finished or not. EBUSY: it runs, waits, or has resumed somebody.
+pub fn free(cid: i32) -> Result<()> {
+    let (scheduler, coroutine) = find(cid)?;
+    // SAFETY: both are valid; in these states nobody runs on its frames.
+    unsafe {
+        if !(*coroutine).asymmetric {
+            return Err(Errno(libc::EINVAL));
+        }
+        if !matches!((*coroutine).state, State::New | State::Suspended | State::Dead) {
+            return Err(Errno(libc::EBUSY));
+        }
+        (*scheduler).reclaim(coroutine);
+    }
+    Ok(())
+}
+
+/// From `me`, which has been suspended or has ended, to its resumer. Comes back when `me` is resumed.
+///
+/// # Safety
+/// `me` is asymmetric and runs.
+pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Coroutine) {
+    // SAFETY: the caller's promise; a resumer is Resuming until this.
+    unsafe {
+        let resumer = (*me).resumer;
+        (*me).resumer = ptr::null_mut();
+        let to = if resumer.is_null() {
+            (*scheduler).running = ptr::null_mut();
+            (*scheduler).main_sp
+        } else if shared::is_in_place(&raw const (*resumer).stack) {
+            (*resumer).state = State::Running;
+            (*scheduler).running = resumer;
+            (*resumer).stack.sp
+        } else {
+            // Its slot is somebody else's meanwhile: the loop puts it in place.
+            (*resumer).state = State::Ready;
+            (*scheduler).ready.push_first(resumer);
+            (*scheduler).running = ptr::null_mut();
+            (*scheduler).main_sp
+        };
+        switch::transfer(scheduler, &raw mut (*me).stack.sp, &raw mut (*me).context, to);
+    }
+}
+
+impl Scheduler {
+    /// Gives a new coroutine on a shared stack one of its own, of the same size.
+    pub(super) unsafe fn give_own_stack(&mut self, coroutine: *mut Coroutine) -> Result<()> {
+        // SAFETY: the caller has a live coroutine that has not run.
+        unsafe {
+            let stack = &raw mut (*coroutine).stack;
+            if (*stack).kind == Kind::Shared {
+                let size = own::rounded(self.slots.size())?;
+                let (base, slab) = self.stacks.take(size)?;
+                ((*stack).base, (*stack).size) = (base, size);
+                ((*stack).home.slab, (*stack).kind) = (slab, Kind::Own);
+            }
+        }
+        Ok(())
+    }
+}
