@@ -17,7 +17,7 @@ static int went_on, neighbour_turns;
 /* Frames until the stack pointer is `bytes` below `top`; then `then`. */
 static __attribute__((noinline)) void descend(char *top, size_t bytes, void (*then)(void)) {
     volatile char frame[64];
-    frame[0] = 1;
+    for (size_t i = 0; i < sizeof frame; i++) frame[i] = 1;
     if ((size_t)(top - (char *)frame) < bytes) descend(top, bytes, then);
     else then();
     frame[1] = 2;

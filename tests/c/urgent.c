@@ -142,8 +142,8 @@ int main(void) {
     spawn(make_self_urgent, NULL);
     spawn(slow_note, (void *)'a');
     run_all();
-    /* The third sleep puts it, urgent, before 'a' once more; then it is one of two. */
-    expect("uuunananaa");
+    /* Urgent up to the end of its third sleep, then one of two. */
+    expect("uuunanaaa");
 
     for (int i = 0; i < 50; i++) spawn(busy, NULL);
     spawn(urgent_sleeper, NULL);

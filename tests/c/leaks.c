@@ -1,0 +1,129 @@
+// timeout: 60
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * After ten rounds of anything, open descriptors and the heap are where they were.
+ */
+#include "core.h"
+
+#include <malloc.h>
+#include <sys/socket.h>
+
+static char memory[100][8192];
+static int ends[2];
+
+static size_t heap(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void mixed(void *argument) {
+    struct pollfd items[2] = {{ends[0], POLLIN, 0}, {-1, POLLIN, 0}};
+    char byte;
+    int pair[2];
+    switch ((intptr_t)argument % 8) {
+    case 0: dyco_coroutine_sleep(2); break;
+    case 1: CHECK_EQ(dyco_coroutine_waitRead(ends[0], 2), 0); break;
+    case 2: CHECK_EQ(poll(items, 2, 2), 0); break;
+    case 3: dyco_coroutine_abort(); break;
+    case 4:
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        CHECK_EQ(dyco_coroutine_waitRead(pair[0], 1), 0);
+        CHECK_EQ(send(pair[1], "x", 1, 0), 1);
+        CHECK_EQ(recv(pair[0], &byte, 1, 0), 1);
+        close(pair[0]);
+        close(pair[1]);
+        break;
+    case 5: spawn(mixed, NULL); break;
+    case 6: CHECK_EQ(dyco_coroutine_waitRead(-1, 5), -1); break;
+    default: dyco_coroutine_sleep(0);
+    }
+}
+
+static void fill(int count) {
+    for (intptr_t i = 0; i < count; i++) {
+        int cid = spawn(mixed, (void *)i);
+        if (i % 3 == 1) CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 16384u << (i % 4)), 1);
+        if (i % 3 == 2 && i < 300) CHECK_EQ(dyco_coroutine_setStack(cid, memory[i / 3], sizeof memory[0]), 1);
+    }
+}
+
+static void abort_all(void *argument) {
+    (void)argument;
+    dyco_coroutine_sleep(1);
+    dyco_schedcall_abort();
+}
+
+static void stop(void *argument) {
+    (void)argument;
+    dyco_coroutine_sleep(1);
+    dyco_schedcall_stop();
+}
+
+static void finish(void) {
+    fill(2000);
+    run_all();
+}
+
+static void aborted(void) {
+    fill(2000);
+    spawn(abort_all, NULL);
+    CHECK_EQ(dyco_schedule_run(), -1);
+}
+
+static void freed(void) {
+    fill(2000);
+    spawn(stop, NULL);
+    CHECK_EQ(dyco_schedule_run(), 1);
+    dyco_schedule_free(NULL);
+}
+
+static void freed_new(void) {
+    CHECK_EQ(dyco_schedule_create(1 << 18, 10), 0);
+    fill(500);
+    dyco_schedule_free(NULL);
+}
+
+static void refused(void) {
+    int cid = spawn(nothing, NULL);
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(dyco_coroutine_setStack(cid, NULL, SIZE_MAX / 2), -1);
+        CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 32768), 1);
+        CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
+        CHECK_EQ(dyco_coroutine_create(NULL, NULL), -1);
+        CHECK_EQ(dyco_schedule_create(0, 0), -1);
+    }
+    run_all();
+}
+
+int main(void) {
+    void (*const rounds[])(void) = {finish, aborted, finish, freed, finish, refused};
+    CHECK_EQ(pipe(ends), 0);
+
+    /* One scheduler throughout. */
+    void (*const same[])(void) = {finish, aborted, finish, refused};
+    for (size_t r = 0; r < COUNT(same); r++) {
+        same[r]();
+        same[r]();
+        int fds = count_fds();
+        size_t bytes = heap();
+        long rss = rss_kb();
+        for (int i = 0; i < 10; i++) same[r]();
+        CHECK_EQ(count_fds(), fds);
+        if (heap() > bytes + 4096) TEST_FAIL("round %zu: %zu bytes more", r, heap() - bytes);
+        if (rss_kb() > rss + 4096) TEST_FAIL("round %zu: %ld KiB more", r, rss_kb() - rss);
+    }
+    dyco_schedule_free(NULL);
+
+    /* Nothing left at all after free. */
+    freed();
+    int fds = count_fds();
+    size_t bytes = heap();
+    for (int i = 0; i < 10; i++) {
+        for (size_t r = 0; r < COUNT(rounds); r++) rounds[r]();
+        dyco_schedule_free(NULL);
+        freed_new();
+        CHECK_EQ(count_fds(), fds);
+        if (heap() > bytes + 512) TEST_FAIL("after free: %zu bytes more", heap() - bytes);
+    }
+    return test_done();
+}
