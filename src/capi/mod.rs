@@ -8,8 +8,17 @@ pub mod types;
 pub mod version;
 
 pub mod coroutine;
+pub mod pool;
 pub mod schedule;
 pub mod socket;
+
+pub mod channel;
+pub mod pubsub;
+pub mod waitgroup;
+
+pub mod semaphore;
+
+pub mod asymmetric;
 
 use core::ffi::c_int;
 
@@ -29,4 +38,36 @@ fn status(result: Result<()>) -> c_int {
 /// A result as C has it: the number, or -1 and errno.
 fn number<T: Into<c_int>>(result: Result<T>) -> c_int {
     result.map_or_else(fail, T::into)
+}
+
+/// A count as C has it, or -1 and errno.
+fn count(result: Result<usize>) -> isize {
+    result.map_or_else(|error| fail(error) as isize, |count| count as isize)
+}
+
+/// As `count`, but an object that was destroyed meanwhile is 0.
+fn transferred(result: Result<usize>) -> isize {
+    if let Err(Errno(libc::EIDRM)) = result { 0 } else { count(result) }
+}
+
+/// -2 and errno: what channels answer to a bad argument.
+fn bad_argument(error: Errno) -> isize {
+    errno::set(error);
+    -2
+}
+
+/// A pointer as C has it, or NULL and errno.
+fn pointer<T, C>(result: Result<*mut T>) -> *mut C {
+    result.map_or_else(
+        |error| {
+            errno::set(error);
+            core::ptr::null_mut()
+        },
+        |pointer| pointer.cast(),
+    )
+}
+
+/// Whether an object has been destroyed; errno otherwise.
+fn destroyed(result: Result<()>) -> bool {
+    status(result) == 0
 }

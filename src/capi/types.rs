@@ -39,3 +39,28 @@ pub struct dyco_schedule {
 pub struct dyco_coroutine {
     _opaque: [u8; 0],
 }
+
+/// A pool of coroutines.
+pub struct dyco_coropool {
+    _opaque: [u8; 0],
+}
+
+/// A channel that holds one message.
+pub struct dyco_channel {
+    _opaque: [u8; 0],
+}
+
+/// A channel whose messages go to all that wait.
+pub struct dyco_pubsubchannel {
+    _opaque: [u8; 0],
+}
+
+/// A group of coroutines that others wait for.
+pub struct dyco_waitgroup {
+    _opaque: [u8; 0],
+}
+
+/// A counting semaphore.
+pub struct dyco_semaphore {
+    _opaque: [u8; 0],
+}
