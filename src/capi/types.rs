@@ -5,9 +5,6 @@
 
 use core::ffi::c_void;
 
-/// The version of this header. dyco_version() tells that of the library.
-pub const DYCO_VERSION: &str = "v3.0.0";
-
 /// Bytes of a scheduler's shared stack, unless dyco_schedule_create() is
 /// told otherwise.
 pub const DYCO_MAX_STACKSIZE: usize = 64 * 1024;

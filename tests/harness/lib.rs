@@ -1,2 +1,54 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the tests share.
+//! What the tests share: where things are, and the library under test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the project")
+}
+
+/// A file of the project.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Where cargo and make put what they build.
+pub fn target_dir() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// An empty folder of that name for a test's files.
+pub fn scratch(name: &str) -> PathBuf {
+    let folder = target_dir().join("tests").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("scratch folder");
+    folder
+}
+
+/// Whether the command is on the PATH.
+pub fn has_command(name: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+}
+
+/// The folder with libdyco.so and the weakened libdyco.a, as `make` builds them for this machine.
+pub fn library_dir() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        make(&["lib"]);
+        target_dir().join("lib")
+    })
+}
+
+/// Runs `make` in the project, which must succeed.
+pub fn make(args: &[&str]) {
+    let output = Command::new("make").arg("-C").arg(root()).args(args).output().expect("make runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "make {}:\n{text}", args.join(" "));
+}

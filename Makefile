@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+#   make              the libraries, and every c_examples/NAME.c as bin/NAME_example
+#   make quickstart   see it work, from a fresh checkout
+#   make test         every promise, put to the test; installs what that needs
+#   make install      PREFIX=/usr/local DESTDIR= LIBDIR=$(PREFIX)/lib
+#   make uninstall    the same variables
+#   make bench        measure
+#   make header       write include/dyco_coroutine.h anew from src/capi/
+#   make clean
+#
+# HOOK=no leaves the libc names alone. TRIPLE=aarch64-unknown-linux-gnu builds for another machine.
+
+VERSION = 3.0.0
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+HOOK = yes
+
+CC = gcc
+CFLAGS = -O2 -g -Wall -Wextra
+CARGO = cargo
+INSTALL = install
+
+target := $(or $(CARGO_TARGET_DIR),target)
+cargo_flags := $(if $(filter no,$(HOOK)),--no-default-features)
+ifdef TRIPLE
+gnu := $(subst -unknown,,$(TRIPLE))
+built := $(target)/$(TRIPLE)/release
+lib := $(target)/$(TRIPLE)/lib
+cargo_flags += --target $(TRIPLE)
+OBJCOPY = $(gnu)-objcopy
+export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_LINKER := $(gnu)-gcc
+else
+built := $(target)/release
+lib := $(target)/lib
+OBJCOPY = objcopy
+endif
+
+shared = $(lib)/libdyco.so.$(VERSION)
+static = $(lib)/libdyco.a
+sources := Cargo.toml build.rs tools/hooks.list $(shell find src -name '*.rs')
+examples := $(patsubst c_examples/%.c,bin/%_example,$(wildcard c_examples/*.c))
+
+.PHONY: all lib test check-header header quickstart bench install uninstall clean
+all: lib $(examples)
+lib: $(shared) $(static)
+
+# What cargo built, under the names that programs use. In the archive the libc names become weak: a static program may
+# hold libc's own definition of one as well.
+$(shared): $(sources)
+	$(CARGO) build --release $(cargo_flags) --package dyco
+	mkdir -p $(lib)
+	$(OBJCOPY) --weaken-symbols=tools/hooks.list $(built)/libdyco.a $(static)
+	cp $(built)/libdyco.so $@.new && mv $@.new $@
+	ln -sf libdyco.so.$(VERSION) $(lib)/libdyco.so.3
+	ln -sf libdyco.so.3 $(lib)/libdyco.so
+$(static): $(shared)
+
+bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
+	@mkdir -p bin
+	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco
+
+test: all
+	tools/install-deps.sh
+	$(CARGO) test --package dyco-tests
+
+check-header:
+	$(CARGO) test --package dyco-tests --test header
+
+header:
+	BLESS=1 $(CARGO) test --package dyco-tests --test header is_current
+
+quickstart:
+	tools/quickstart.sh
+
+bench: lib
+	benches/run.sh
+
+headerdir = $(DESTDIR)$(INCLUDEDIR)
+libdir = $(DESTDIR)$(LIBDIR)
+
+# Builds only what is missing: after `make`, root needs no cargo.
+install: lib
+	$(INSTALL) -d $(headerdir)/dyco $(libdir)/pkgconfig
+	$(INSTALL) -m 644 include/dyco_coroutine.h $(headerdir)
+	$(INSTALL) -m 644 include/dyco/dyco_coroutine.h $(headerdir)/dyco
+ifeq ($(HOOK),no)
+	sed -i '/^\/\* The library was built with the hooks/,/^#define COROUTINE_HOOK/d' $(headerdir)/dyco_coroutine.h
+endif
+	$(INSTALL) -m 755 $(shared) $(libdir)
+	ln -sf libdyco.so.$(VERSION) $(libdir)/libdyco.so.3
+	ln -sf libdyco.so.3 $(libdir)/libdyco.so
+	$(INSTALL) -m 644 $(static) $(libdir)
+	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
+	    -e 's|@version@|$(VERSION)|' dyco.pc.in > $(libdir)/pkgconfig/dyco.pc
+	chmod 644 $(libdir)/pkgconfig/dyco.pc
+	$(ldconfig)
+
+uninstall:
+	rm -f $(headerdir)/dyco_coroutine.h $(headerdir)/dyco/dyco_coroutine.h
+	rm -f $(libdir)/libdyco.so $(libdir)/libdyco.so.3 $(shared:$(lib)/%=$(libdir)/%) $(libdir)/libdyco.a
+	rm -f $(libdir)/pkgconfig/dyco.pc
+	-rmdir $(headerdir)/dyco $(libdir)/pkgconfig 2>/dev/null
+	$(ldconfig)
+
+# The live system's loader looks names up in a cache that only root can renew.
+ldconfig = $(if $(DESTDIR),,@if [ "$$(id -u)" = 0 ]; then ldconfig; fi)
+
+clean:
+	rm -rf bin
+	$(CARGO) clean

@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# What `make test` needs beyond Rust, gcc and make: installs what is missing on a Debian or Ubuntu, and says so.
+set -eu
+
+packages=
+# need PACKAGE COMMAND_OR_FILE...: the package, unless all of these are there
+need() {
+    package=$1
+    shift
+    for thing in "$@"; do
+        case $thing in
+        /*) [ -e "$thing" ] ;;
+        *) command -v "$thing" >/dev/null ;;
+        esac || {
+            packages="$packages $package"
+            return
+        }
+    done
+}
+need gcc gcc
+need g++ g++
+need libc6-dev /usr/include/stdio.h
+need make make
+need binutils objcopy nm
+need clang clang clang++
+need pkg-config pkg-config
+need meson meson
+need ninja-build ninja
+need gdb gdb
+need valgrind valgrind
+need strace strace
+need curl curl
+need netcat-openbsd nc
+need file file
+if [ "$(uname -m)" = x86_64 ]; then
+    need qemu-user qemu-aarch64
+    need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+    need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
+    need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
+fi
+
+if [ -n "$packages" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "install-deps: not a Debian or Ubuntu; tests that need what these packages hold are skipped:$packages" >&2
+    else
+        sudo=
+        [ "$(id -u)" = 0 ] || sudo=sudo
+        echo "Installing Debian packages for the tests:$packages"
+        $sudo apt-get update -qq
+        # shellcheck disable=SC2086 # one word per package
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    fi
+fi
+
+triple=aarch64-unknown-linux-gnu
+if [ "$(uname -m)" = x86_64 ] && ! [ -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ]; then
+    echo "Installing Rust's library for $triple"
+    rustup target add $triple
+fi
