@@ -119,10 +119,15 @@ impl List {
     pub unsafe fn pop_front(list: *mut List) -> *mut Link {
         // SAFETY: the caller's promise.
         unsafe {
-            let first = (*list).first();
-            if !first.is_null() {
-                Link::unlink(first);
+            let head = &raw mut (*list).head;
+            let first = (*head).next;
+            if first == head {
+                return ptr::null_mut();
             }
+            let second = (*first).next;
+            (*head).next = second;
+            (*second).previous = head;
+            (*first).next = ptr::null_mut();
             first
         }
     }

@@ -10,6 +10,7 @@ use core::ptr;
 
 use super::life::{find, make};
 use super::{Entry, Scheduler, switch, this};
+use crate::arch;
 use crate::coroutine::{Coroutine, State};
 use crate::stack::{Kind, own, shared};
 use crate::sys::{Errno, Result};
@@ -52,20 +53,13 @@ pub fn resume(cid: i32) -> Result<bool> {
             (*me).state = State::Resuming;
             (&raw mut (*me).stack.sp, &raw mut (*me).context)
         };
-        switch::transfer(scheduler, sp, context, (*coroutine).stack.sp);
+        switch::exchange(scheduler, context, &raw const (*coroutine).context);
+        arch::switch(sp, (*coroutine).stack.sp);
         if (*scheduler).abort {
             (*scheduler).end_by_abort();
             return Err(Errno(libc::ECANCELED));
         }
-        if (*coroutine).state == State::Dead {
-            let stack = &raw mut (*coroutine).stack;
-            if (*coroutine).pool.is_null() {
-                (*scheduler).release_stack(&mut *stack);
-                *stack = core::mem::zeroed();
-            }
-            return Ok(false);
-        }
-        Ok(true)
+        Ok((*coroutine).state != State::Dead)
     }
 }
 
@@ -79,7 +73,7 @@ pub fn suspend() -> Result<()> {
             return Err(Errno(libc::EPERM));
         }
         (*me).switches = (*me).switches.wrapping_add(1);
-        if (*me).stack.has_overflowed(crate::arch::stack_pointer()) {
+        if (*me).stack.has_overflowed(arch::stack_pointer()) {
             switch::finish(scheduler);
         }
         (*me).state = State::Suspended;
@@ -113,21 +107,22 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
     unsafe {
         let resumer = (*me).resumer;
         (*me).resumer = ptr::null_mut();
-        let to = if resumer.is_null() {
+        let (to, context) = if resumer.is_null() {
             (*scheduler).running = ptr::null_mut();
-            (*scheduler).main_sp
+            ((*scheduler).main_sp, &raw const (*scheduler).main)
         } else if shared::is_in_place(&raw const (*resumer).stack) {
             (*resumer).state = State::Running;
             (*scheduler).running = resumer;
-            (*resumer).stack.sp
+            ((*resumer).stack.sp, &raw const (*resumer).context)
         } else {
             // Its slot is somebody else's meanwhile: the loop puts it in place.
             (*resumer).state = State::Ready;
             (*scheduler).ready.push_first(resumer);
             (*scheduler).running = ptr::null_mut();
-            (*scheduler).main_sp
+            ((*scheduler).main_sp, &raw const (*scheduler).main)
         };
-        switch::transfer(scheduler, &raw mut (*me).stack.sp, &raw mut (*me).context, to);
+        switch::exchange(scheduler, &raw mut (*me).context, context);
+        arch::switch(&raw mut (*me).stack.sp, to);
     }
 }
 

@@ -68,7 +68,9 @@ pub struct Scheduler {
     exceptions: *mut [usize; 2],
     /// How many more switches before the loop looks at the clock and at descriptors.
     budget: u32,
-    /// Somebody asked the loop to end; coroutines go back to it at their next switch.
+    /// The budget that the last look found right.
+    pace: u32,
+    /// Somebody asked the loop to end. The budget is 0 then: coroutines go back to the loop at their next switch.
     interrupted: bool,
     ready: ready::Queues,
     /// Taken off the ready queue by a coroutine that could not switch to it directly.

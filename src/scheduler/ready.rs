@@ -58,15 +58,24 @@ impl Queues {
     pub fn pop(&mut self) -> *mut Coroutine {
         // SAFETY: the lists are initialised and hold waiters of valid control blocks: ending one takes it off.
         unsafe {
-            let urgent = !self.urgent.is_empty() && (self.in_a_row < URGENT_IN_A_ROW || self.normal.is_empty());
-            let link = if urgent {
+            let link = if self.urgent.is_empty() { List::pop_front(&mut self.normal) } else { self.pop_fairly() };
+            owner(link)
+        }
+    }
+
+    /// # Safety
+    /// As in `pop`; an urgent one is ready.
+    #[cold]
+    unsafe fn pop_fairly(&mut self) -> *mut Link {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.in_a_row < URGENT_IN_A_ROW || self.normal.is_empty() {
                 self.in_a_row += 1;
                 List::pop_front(&mut self.urgent)
             } else {
                 self.in_a_row = 0;
                 List::pop_front(&mut self.normal)
-            };
-            owner(link)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop, on the thread's own stack.
 
+use core::ops::RangeInclusive;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,8 +11,15 @@ use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::syscall_raw;
 
-/// How many switches between two looks at the clock.
-pub const BUDGET: u32 = 32;
+/// How many switches between two looks at the clock: adapted to how long they take, so that looking costs little and
+/// coroutines that compute for long do not keep timers and descriptors waiting.
+const BUDGETS: RangeInclusive<u32> = 16..=1024;
+/// The first budget of a turn.
+const BUDGET: u32 = 32;
+/// Between two looks this is short, in nanoseconds: the budget grows.
+const SHORT: Instant = 20_000;
+/// This is long: it shrinks.
+const LONG: Instant = 80_000;
 
 /// How long a crowd of ready coroutines may keep the loop from looking at descriptors.
 const POLL_INTERVAL: Instant = MS / 2;
@@ -43,6 +51,7 @@ pub fn run() -> Result<RunEnd> {
         }
         (*scheduler).is_running = true;
         (*scheduler).budget = 0;
+        (*scheduler).pace = BUDGET;
         let end = turn(scheduler);
         (*scheduler).is_running = false;
         end
@@ -57,6 +66,7 @@ pub fn stop() {
     unsafe {
         (*scheduler).stop = true;
         (*scheduler).interrupted = true;
+        (*scheduler).budget = 0;
         let me = (*scheduler).running;
         if !me.is_null() && (*scheduler).is_running {
             (*me).state = State::Ready;
@@ -74,6 +84,7 @@ pub fn abort() {
     unsafe {
         (*scheduler).abort = true;
         (*scheduler).interrupted = true;
+        (*scheduler).budget = 0;
         if !(*scheduler).running.is_null() {
             switch::finish(scheduler);
         }
@@ -150,13 +161,20 @@ impl Scheduler {
 
     /// Looks at the clock, and at descriptors when the last look was long ago, without waiting.
     fn look(&mut self) {
-        self.budget = BUDGET;
+        let before = self.now;
         self.now = clock::now();
+        let took = self.now.saturating_sub(before);
+        if took < SHORT {
+            self.pace = (self.pace * 2).min(*BUDGETS.end());
+        } else if took > LONG {
+            self.pace = (self.pace / 2).max(*BUDGETS.start());
+        }
+        self.budget = self.pace;
         if self.now.saturating_sub(self.polled) >= POLL_INTERVAL && self.poller.wake_fd() >= 0 {
             let events = self.poller.wait(0, 0);
             self.dispatch(events);
         }
-        self.expire();
+        self.expire(true);
     }
 
     /// Nothing is ready: sleeps until something happens.
@@ -180,14 +198,15 @@ impl Scheduler {
             sleep_until(deadline);
         }
         self.now = clock::now();
+        self.pace = BUDGET;
         self.budget = BUDGET;
         self.dispatch(events);
-        self.expire();
+        self.expire(events > 0);
         Ok(())
     }
 
     /// Wakes the coroutines whose deadline has come, and looks after what is due at the same occasion.
-    fn expire(&mut self) {
+    fn expire(&mut self, busy: bool) {
         loop {
             let timer = self.timers.expire(self.now);
             if timer.is_null() {
@@ -197,7 +216,7 @@ impl Scheduler {
             unsafe { self.unpark(Coroutine::from_timer(timer), Wake::TimedOut) };
         }
         if self.watches.next_check() <= self.now {
-            self.check_watches();
+            self.check_watches(busy);
         }
         if self.exceptions.is_null() {
             self.exceptions = self.exceptions_search.look_again(self.now);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Switches. A coroutine that parks switches straight to the next ready one; the loop's own stack is visited only when
-//! nothing is ready, when a coroutine has ended, when a shared slot must change hands under the one that parks, and every
-//! [`BUDGET`](super::run::BUDGET) switches to look at the clock and the descriptors.
+//! nothing is ready, when a coroutine has ended, when a shared slot must change hands under the one that parks, and every so
+//! many switches to look at the clock and the descriptors.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -14,23 +14,22 @@ use crate::stack::{Kind, shared};
 use crate::sys::Result;
 use crate::sys::memory;
 
-/// Parks whoever runs and continues the frame at `to`; comes back when somebody continues `from`.
+/// Puts away what belongs to `from` besides its frame, and puts in place what belongs to `to`. Done before the switch, so
+/// that nothing is left to do after it.
 ///
 /// # Safety
-/// `scheduler` is this thread's; `from` is whose frame and context the caller is; `to` was saved by this or prepared, and
-/// is in place.
+/// `scheduler` is this thread's; both contexts are valid.
 #[inline(always)]
-pub(super) unsafe fn transfer(scheduler: *mut Scheduler, from_sp: *mut *mut u8, from: *mut Context, to: *mut u8) {
+pub(super) unsafe fn exchange(scheduler: *mut Scheduler, from: *mut Context, to: *const Context) {
     // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
     unsafe {
-        (*from).errno = *(*scheduler).errno;
-        if !(*scheduler).exceptions.is_null() {
-            (*from).exceptions = *(*scheduler).exceptions;
-        }
-        arch::switch(from_sp, to);
-        *(*scheduler).errno = (*from).errno;
-        if !(*scheduler).exceptions.is_null() {
-            *(*scheduler).exceptions = (*from).exceptions;
+        let errno = (*scheduler).errno;
+        (*from).errno = *errno;
+        *errno = (*to).errno;
+        let exceptions = (*scheduler).exceptions;
+        if !exceptions.is_null() {
+            (*from).exceptions = *exceptions;
+            *exceptions = (*to).exceptions;
         }
     }
 }
@@ -50,18 +49,18 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
             finish(scheduler);
         }
         let next = (*scheduler).next_beside(me);
-        if next == me {
-            (*me).state = State::Running;
-            return;
-        }
-        (*scheduler).running = next;
-        let to = if next.is_null() {
-            (*scheduler).main_sp
+        let (to, context) = if next.is_null() {
+            ((*scheduler).main_sp, &raw const (*scheduler).main)
         } else {
             (*next).state = State::Running;
-            (*next).stack.sp
+            if next == me {
+                return;
+            }
+            ((*next).stack.sp, &raw const (*next).context)
         };
-        transfer(scheduler, &raw mut (*me).stack.sp, &raw mut (*me).context, to);
+        (*scheduler).running = next;
+        exchange(scheduler, &raw mut (*me).context, context);
+        arch::switch(&raw mut (*me).stack.sp, to);
     }
 }
 
@@ -83,6 +82,7 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
             (*scheduler).dead = me;
         }
         (*scheduler).running = ptr::null_mut();
+        exchange(scheduler, &raw mut (*me).context, &raw const (*scheduler).main);
         arch::switch(&raw mut (*me).stack.sp, (*scheduler).main_sp);
         core::hint::unreachable_unchecked()
     }
@@ -91,17 +91,11 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
 /// The first steps of every coroutine, called by its first frame.
 unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
     let coroutine: *mut Coroutine = coroutine.cast();
-    let scheduler: *mut Scheduler = slot::get().cast();
     // SAFETY: the frame was prepared with a live coroutine of this thread's scheduler, whose entry is set.
     unsafe {
-        *(*scheduler).errno = 0;
-        if !(*scheduler).exceptions.is_null() {
-            *(*scheduler).exceptions = [0; 2];
-        }
         if let Some(entry) = (*coroutine).entry {
             entry((*coroutine).argument);
         }
-        // Read again: the coroutine may have forked or freed what there was, never moved to another thread.
         finish(slot::get().cast())
     }
 }
@@ -110,32 +104,46 @@ impl Scheduler {
     /// The next coroutine that `me` can switch to directly, in place; null: the loop must decide.
     #[inline(always)]
     unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        if self.budget == 0 || self.interrupted {
+        if self.budget == 0 {
             return ptr::null_mut();
         }
         self.budget -= 1;
         let next = self.ready.pop();
-        if next.is_null() || next == me {
+        if next.is_null() {
             return next;
         }
         self.ready.prefetch();
-        // SAFETY: ready coroutines are valid; one that is not New is bound if it is shared.
+        // SAFETY: ready coroutines are valid.
+        unsafe {
+            let own = (*next).stack.kind != Kind::Shared && (*next).state != State::New;
+            if own || self.put_beside(next, me) { next } else { ptr::null_mut() }
+        }
+    }
+
+    /// Puts `next` in place from the stack of `me`; where that cannot be done, leaves it to the loop.
+    ///
+    /// # Safety
+    /// `next` is New or Ready and on no list; `me` runs.
+    #[inline(always)]
+    unsafe fn put_beside(&mut self, next: *mut Coroutine, me: *mut Coroutine) -> bool {
+        // SAFETY: the caller's promise; a shared coroutine that is not New is bound.
         unsafe {
             let stack = &raw mut (*next).stack;
-            if (*next).state == State::New {
-                if (*stack).kind == Kind::Shared {
-                    self.picked = next;
-                    return ptr::null_mut();
+            let in_place = if (*next).state == State::New {
+                if (*stack).kind != Kind::Shared {
+                    prepare(next);
+                    return true;
                 }
-                prepare(next);
-            } else if !shared::is_in_place(stack) {
-                if !shared::can_load_beside(stack, &raw const (*me).stack) || shared::load(stack).is_err() {
-                    self.picked = next;
-                    return ptr::null_mut();
-                }
+                false
+            } else {
+                shared::is_in_place(stack)
+                    || shared::can_load_beside(stack, &raw const (*me).stack) && shared::load(stack).is_ok()
+            };
+            if !in_place {
+                self.picked = next;
             }
+            in_place
         }
-        next
     }
 
     /// From the loop: runs `next` until somebody comes back to the loop. ENOMEM: it could not be put in place.
@@ -157,7 +165,8 @@ impl Scheduler {
             }
             (*next).state = State::Running;
             (*scheduler).running = next;
-            transfer(scheduler, &raw mut (*scheduler).main_sp, &raw mut (*scheduler).main, (*next).stack.sp);
+            exchange(scheduler, &raw mut (*scheduler).main, &raw const (*next).context);
+            arch::switch(&raw mut (*scheduler).main_sp, (*next).stack.sp);
             let dead = (*scheduler).dead;
             if !dead.is_null() {
                 (*scheduler).dead = ptr::null_mut();

@@ -7,7 +7,8 @@
 //!
 //! - a number whose birth a hook has seen is trusted while its generation lasts;
 //! - any other is registered again before each wait: EPOLL_CTL_ADD says EEXIST when it still is;
-//! - a trusted one that has been waited for in silence for [`CHECK_AFTER`] is registered again once, to be sure.
+//! - a trusted one that has been waited for in silence for [`CHECK_AFTER`] while the thread had nothing to do, or for
+//!   [`CHECK_BUSY_AFTER`] while it had, is registered again once, to be sure.
 //!
 //! Per direction a watch remembers whether something may have come since the descriptor was last found empty.
 
@@ -24,6 +25,9 @@ use crate::sys::{Errno, Result, memory};
 
 /// How long a trusted wait stays silent before its registration is checked.
 const CHECK_AFTER: Instant = 50 * MS;
+
+/// The same for a thread that is busy with others: a crowd of descriptors in turn is silent for long without being stale.
+const CHECK_BUSY_AFTER: Instant = 1000 * MS;
 
 const CHUNK: usize = 64;
 
@@ -74,6 +78,8 @@ pub struct Watch {
     /// It is in the queue of checks.
     queued: bool,
     next_check: *mut Watch,
+    /// When it was put into the queue of checks.
+    queued_at: Instant,
     /// When the last trusted wait began.
     since: Instant,
 }
@@ -141,7 +147,7 @@ impl Watches {
     /// When the oldest unchecked wait is due; [`NEVER`] when there is none.
     pub fn next_check(&self) -> Instant {
         // SAFETY: queued watches are valid.
-        if self.check.is_null() { NEVER } else { unsafe { (*self.check).since + CHECK_AFTER } }
+        if self.check.is_null() { NEVER } else { unsafe { (*self.check).queued_at + CHECK_AFTER } }
     }
 
     #[inline(always)]
@@ -151,6 +157,7 @@ impl Watches {
             (*watch).since = now;
             if !(*watch).queued {
                 (*watch).queued = true;
+                (*watch).queued_at = now;
                 (*watch).next_check = ptr::null_mut();
                 if self.check.is_null() {
                     self.check = watch;
@@ -388,7 +395,8 @@ impl Scheduler {
     }
 
     /// Checks the trusted waits that have been silent for long.
-    pub(super) fn check_watches(&mut self) {
+    pub(super) fn check_watches(&mut self, busy: bool) {
+        let patience = if busy { CHECK_BUSY_AFTER } else { CHECK_AFTER };
         while self.watches.next_check() <= self.now {
             let watch = self.watches.check;
             // SAFETY: queued watches are valid.
@@ -396,6 +404,12 @@ impl Scheduler {
                 self.watches.check = (*watch).next_check;
                 (*watch).queued = false;
                 if (*watch).registered == 0 || !(*watch).has_waiters() {
+                    continue;
+                }
+                let since = (*watch).since;
+                if since + patience > self.now {
+                    self.watches.queue_check(watch, self.now);
+                    (*watch).since = since;
                     continue;
                 }
                 let registered = (*watch).registered;

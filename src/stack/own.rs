@@ -21,7 +21,7 @@ pub const MAX: usize = 1 << 40;
 const CLASSES: usize = (MAX / MIN).ilog2() as usize + 1;
 
 /// Freed stacks of one size that keep their pages.
-const WARM: usize = 256;
+const WARM: usize = 4096;
 
 const FIRST_SLAB: usize = 16;
 const LARGEST_SLAB: usize = 64 << 20;
