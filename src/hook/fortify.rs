@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the compiler calls instead in programs built with _FORTIFY_SOURCE, when it knows the buffer's size.
+
+use core::ffi::c_int;
+use core::ptr;
+
+use libc::{c_void, size_t, sockaddr, socklen_t, ssize_t};
+
+use crate::io::Caller::Libc;
+use crate::io::{c_size, file, receive};
+use crate::scheduler::current;
+use crate::sys::next::{self, buffer_overflow};
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __read_chk(fd: c_int, buffer: *mut c_void, length: size_t, room: size_t) -> ssize_t {
+    match current() {
+        Some(_) if length > room => buffer_overflow(),
+        // SAFETY: the C caller's promise, as everywhere in this file.
+        Some(current) => c_size(unsafe { file::read(current, fd, buffer, length) }),
+        // SAFETY: see above.
+        None => unsafe { next::__read_chk(fd, buffer, length, room) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __recv_chk(fd: c_int, buffer: *mut c_void, length: size_t, room: size_t, flags: c_int) -> ssize_t {
+    let null = ptr::null_mut();
+    match current() {
+        Some(_) if length > room => buffer_overflow(),
+        // SAFETY: see `__read_chk`.
+        Some(current) => {
+            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, null, ptr::null_mut()) })
+        }
+        // SAFETY: see `__read_chk`.
+        None => unsafe { next::__recv_chk(fd, buffer, length, room, flags) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __recvfrom_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    length: size_t,
+    room: size_t,
+    flags: c_int,
+    address: *mut sockaddr,
+    address_length: *mut socklen_t,
+) -> ssize_t {
+    match current() {
+        Some(_) if length > room => buffer_overflow(),
+        // SAFETY: see `__read_chk`.
+        Some(current) => {
+            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, address, address_length) })
+        }
+        // SAFETY: see `__read_chk`.
+        None => unsafe { next::__recvfrom_chk(fd, buffer, length, room, flags, address, address_length) },
+    }
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The libc names that we define. Inside a coroutine each goes to `io`; outside it is the next definition, bit for bit.
+//! No logic here.
+
+mod fd;
+mod fortify;
+mod socket;

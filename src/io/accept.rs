@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Accepting connections.
+//!
+//! A blocking accept on a listener whose connection somebody else has taken first would make the thread wait. The
+//! coroutines of this process take turns (the listener's flag lock) in asking poll(2) and accepting. A listener that
+//! may be shared with other processes is made non-blocking for the call as well. What remains is a moment in which
+//! another process, doing the same, has already made it blocking again; and, for other listeners, a thread of this process that
+//! accepts outside coroutines.
+
+use core::ffi::c_int;
+
+use libc::{sockaddr, socklen_t};
+
+use super::flags::{FlagLock, is_nonblocking};
+use super::waits::{EAGAIN, option, poll_now};
+use super::{Caller, Waits, socket};
+use crate::poller::descriptors::{self, Snapshot, flag};
+use crate::scheduler::{Current, Direction, in_vfork_child};
+use crate::sys::Result;
+use crate::syscall;
+
+/// `accept` (no flags) and `accept4`.
+///
+/// # Safety
+/// As accept4(2).
+pub unsafe fn accept4(
+    current: Current,
+    caller: Caller,
+    fd: c_int,
+    address: *mut sockaddr,
+    length: *mut socklen_t,
+    flags: c_int,
+) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let call = || unsafe { syscall!(SYS_accept4, fd, address, length, flags) };
+    let listener = descriptors::get(fd);
+    let nonblocking = is_nonblocking(fd, listener)?;
+    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let accepted = waits.until(|| {
+        if nonblocking {
+            return call();
+        }
+        let lock = FlagLock::take(fd);
+        if poll_now(fd, libc::POLLIN) == 0 {
+            Err(EAGAIN)
+        } else if listener.known() && !listener.shared() {
+            call()
+        } else {
+            lock.without_blocking(fd, call)
+        }
+    })?;
+    born(accepted as c_int, fd, listener, flags);
+    Ok(accepted)
+}
+
+/// Notes the birth of a connection that was accepted outside coroutines, if it was; gives `result` back.
+pub fn note(result: c_int, listener: c_int, flags: c_int) -> c_int {
+    if result >= 0 && !in_vfork_child() {
+        born(result, listener, descriptors::get(listener), flags);
+    }
+    result
+}
+
+fn born(fd: c_int, listener_fd: c_int, listener: Snapshot, flags: c_int) {
+    let mut facts = if listener.known() {
+        listener.flags & (flag::SOCKET | flag::STREAM | flag::TCP | flag::INET)
+    } else {
+        // One that is no listener any more is asked in vain: then nothing is known, which does no harm.
+        let ask = |name| option(listener_fd, name);
+        match (ask(libc::SO_DOMAIN), ask(libc::SO_TYPE), ask(libc::SO_PROTOCOL)) {
+            (Ok(domain), Ok(kind), Ok(protocol)) => socket::facts(domain, kind, protocol),
+            _ => return descriptors::forget(fd),
+        }
+    };
+    if flags & libc::SOCK_NONBLOCK != 0 {
+        facts |= flag::NONBLOCK;
+    }
+    // Connections of AF_INET take over the listener's timeouts, those of other families begin without.
+    let (receive, send) = descriptors::timeouts(listener_fd);
+    let no_timeouts = listener.known() && !listener.shared() && listener.timeouts_known() && (receive, send) == (0, 0);
+    if no_timeouts {
+        facts |= flag::TIMEOUTS;
+    }
+    socket::born(fd, facts);
+}

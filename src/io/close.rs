@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Closing descriptors: who waits for one learns of it.
+
+use core::ffi::c_int;
+
+use super::c_number;
+use crate::scheduler::{current, descriptor_closed, descriptor_closing, in_vfork_child};
+use crate::sys::{Errno, errno, next};
+use crate::syscall;
+
+/// `close`.
+pub fn close(fd: c_int) -> c_int {
+    if in_vfork_child() {
+        // SAFETY: takes a number only. The table is the parent's, whose descriptor stays open.
+        return unsafe { next::close(fd) };
+    }
+    let before = errno::get();
+    let closing = descriptor_closing(fd);
+    errno::set(before);
+    // SAFETY: takes a number only; what we knew of it is forgotten.
+    let result = match current() {
+        Some(_) => c_number(unsafe { syscall!(SYS_close, fd) }),
+        None => unsafe { next::close(fd) },
+    };
+    let after = errno::get();
+    // Linux lets go of the number whatever else goes wrong.
+    descriptor_closed(closing, result == 0 || after != Errno(libc::EBADF));
+    errno::set(after);
+    result
+}

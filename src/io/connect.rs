@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Connecting sockets.
+
+use core::ffi::c_int;
+
+use libc::{sockaddr, socklen_t};
+
+use super::flags::{FlagLock, is_nonblocking};
+use super::waits::EAGAIN;
+use super::{Caller, Waits};
+use crate::poller::descriptors;
+use crate::scheduler::{Current, Direction};
+use crate::sys::{Errno, Result};
+use crate::syscall;
+
+const EINPROGRESS: Errno = Errno(libc::EINPROGRESS);
+const EALREADY: Errno = Errno(libc::EALREADY);
+
+/// `connect`. A connection that a timeout (SO_SNDTIMEO) leaves unfinished is EINPROGRESS; calling again waits on.
+///
+/// # Safety
+/// As connect(2).
+pub unsafe fn connect(
+    current: Current,
+    caller: Caller,
+    fd: c_int,
+    address: *const sockaddr,
+    length: socklen_t,
+) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let call = || unsafe { syscall!(SYS_connect, fd, address, length) };
+    let snapshot = descriptors::get(fd);
+    let is_datagram = snapshot.socket() && !snapshot.stream();
+    let nonblocking = is_nonblocking(fd, snapshot)?;
+    if is_datagram || (nonblocking && caller == Caller::Libc) {
+        return call();
+    }
+    let attempt = || {
+        if nonblocking {
+            return call();
+        }
+        let lock = FlagLock::take(fd);
+        lock.without_blocking(fd, call)
+    };
+    let mut waits = Waits::of_socket(current, caller, fd, Direction::Write);
+    let mut begun = None;
+    loop {
+        // Asking again is how connect itself tells what became of it, and takes note of a failure in the socket's state.
+        match attempt() {
+            Err(error @ (EINPROGRESS | EALREADY)) => {
+                let first = *begun.get_or_insert(error);
+                waits.park().map_err(|error| if error == EAGAIN { first } else { error })?;
+            }
+            // Some families say so when the connection has been made in the meantime.
+            Err(Errno(libc::EISCONN)) if begun.is_some() => return Ok(0),
+            // The listener's queue is full. There is nothing that could be polled for room in it.
+            // SAFETY: the kernel has read the address, which has a family.
+            Err(EAGAIN) if c_int::from(unsafe { (*address).sa_family }) == libc::AF_UNIX => waits.back_off()?,
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `read` and `write` and their vectors: sockets as in `receive` and `send`; files, directories and block devices are left
+//! alone; pipes, terminals and all else wait as libc would.
+//!
+//! Pipes, eventfds and timerfds can be asked not to block for one call (RWF_NOWAIT). FIFOs, terminals and some
+//! others cannot: there we ask poll(2) first and then make the call, and should somebody else, in another thread
+//! or process, take the bytes (the room) in between, the call makes the thread wait. A terminal that accepts less than
+//! PIPE_BUF bytes also makes the thread wait.
+
+use core::ffi::c_int;
+
+use libc::{c_void, iovec, mode_t, size_t};
+
+use super::pieces::{Pieces, read_nowait, write_nowait};
+use super::waits::EAGAIN;
+use super::{Caller, Waits, receive, send};
+use crate::poller::descriptors;
+use crate::scheduler::{Current, Direction, Wake};
+use crate::sys::clock::{self, MS};
+use crate::sys::{Errno, Result};
+use crate::syscall;
+
+const NOT_A_SOCKET: Errno = Errno(libc::ENOTSOCK);
+
+/// `read`.
+///
+/// # Safety
+/// As read(2).
+#[inline]
+pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> Result<usize> {
+    if length == 0 {
+        // Unlike recv, read takes no datagram when there is no room for a byte.
+        // SAFETY: the caller's promise.
+        return unsafe { syscall!(SYS_read, fd, buffer, 0) };
+    }
+    let null = core::ptr::null_mut();
+    if descriptors::get(fd).socket() {
+        // SAFETY: the caller's promise.
+        match unsafe { receive::recvfrom(current, Caller::Libc, fd, buffer, length, 0, null, null.cast()) } {
+            Err(NOT_A_SOCKET) => descriptors::forget(fd),
+            result => return result,
+        }
+    }
+    match kind(fd)? {
+        // SAFETY: the caller's promise.
+        libc::S_IFSOCK => unsafe { receive::recvfrom(current, Caller::Libc, fd, buffer, length, 0, null, null.cast()) },
+        kind => {
+            let piece = iovec { iov_base: buffer, iov_len: length };
+            // SAFETY: one piece, the caller's buffer.
+            unsafe { read_file(current, fd, kind, &raw const piece, 1) }
+        }
+    }
+}
+
+/// `readv`.
+///
+/// # Safety
+/// As readv(2).
+pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
+    match kind(fd)? {
+        // SAFETY: the caller's promise.
+        libc::S_IFSOCK => unsafe { receive::readv(current, Caller::Libc, fd, list, count) },
+        // SAFETY: the caller's promise.
+        kind => unsafe { read_file(current, fd, kind, list, count) },
+    }
+}
+
+/// `write`.
+///
+/// # Safety
+/// As write(2).
+#[inline]
+pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: size_t) -> Result<usize> {
+    let null = core::ptr::null();
+    if descriptors::get(fd).socket() {
+        // SAFETY: the caller's promise.
+        match unsafe { send::sendto(current, Caller::Libc, fd, buffer, length, 0, null, 0) } {
+            Err(NOT_A_SOCKET) => descriptors::forget(fd),
+            result => return result,
+        }
+    }
+    match kind(fd)? {
+        // SAFETY: the caller's promise.
+        libc::S_IFSOCK => unsafe { send::sendto(current, Caller::Libc, fd, buffer, length, 0, null, 0) },
+        // SAFETY: the caller's promise.
+        _ if length == 0 => unsafe { syscall!(SYS_write, fd, buffer, 0) },
+        kind => {
+            let piece = iovec { iov_base: buffer.cast_mut(), iov_len: length };
+            // SAFETY: one piece, the caller's buffer.
+            unsafe { write_file(current, fd, kind, &raw const piece, 1, true) }
+        }
+    }
+}
+
+/// `writev`.
+///
+/// # Safety
+/// As writev(2).
+pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
+    match kind(fd)? {
+        // SAFETY: the caller's promise.
+        libc::S_IFSOCK => unsafe { send::writev(current, Caller::Libc, fd, list, count) },
+        // SAFETY: the caller's promise.
+        kind => unsafe { write_file(current, fd, kind, list, count, false) },
+    }
+}
+
+/// What a descriptor is: S_IFREG and its like; 0: an eventfd or another file without a name.
+fn kind(fd: c_int) -> Result<mode_t> {
+    // SAFETY: a stat of zeros is valid, and a valid out parameter.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: as above.
+    unsafe { syscall!(SYS_fstat, fd, &raw mut stat) }?;
+    Ok(stat.st_mode & libc::S_IFMT)
+}
+
+/// How a kind of file is kept from blocking.
+#[derive(PartialEq)]
+enum Manner {
+    /// It does not wait for a peer.
+    Plainly,
+    /// RWF_NOWAIT.
+    Nowait,
+    /// poll(2) first.
+    Polled,
+}
+
+fn manner(kind: mode_t) -> Manner {
+    match kind {
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => Manner::Plainly,
+        // A device may refuse RWF_NOWAIT as long as it likes without being one that can be waited for.
+        libc::S_IFCHR => Manner::Polled,
+        _ => Manner::Nowait,
+    }
+}
+
+unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iovec, count: c_int) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let plainly = || unsafe { syscall!(SYS_readv, fd, list, count) };
+    let mut waits = Waits::of_file(current, Caller::Libc, fd, Direction::Read);
+    let manner = manner(kind);
+    if manner == Manner::Plainly {
+        return plainly();
+    }
+    if manner == Manner::Nowait {
+        // SAFETY: the caller's promise.
+        match waits.until(|| unsafe { read_nowait(fd, list, count as usize) }) {
+            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
+            result => return result,
+        }
+    }
+    while waits.poll() == 0 {
+        // A descriptor that does not wait answers for itself: a FIFO without writers is at its end.
+        if waits.deadline().is_err() {
+            return plainly();
+        }
+        if kind == libc::S_IFCHR
+            && let Some(limit) = terminal(fd).and_then(|settings| settings.read_limit())
+        {
+            return match current.wait_fd(fd, libc::POLLIN as u32, clock::after(limit))? {
+                Wake::Ready if waits.poll() != 0 => plainly(),
+                _ => Ok(0),
+            };
+        }
+        waits.park()?;
+    }
+    plainly()
+}
+
+/// `readable`: the list is known to be.
+unsafe fn write_file(
+    current: Current,
+    fd: c_int,
+    kind: mode_t,
+    list: *const iovec,
+    count: c_int,
+    readable: bool,
+) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let plainly = || unsafe { syscall!(SYS_writev, fd, list, count) };
+    // SAFETY: the caller's promise.
+    let nowait = || unsafe { write_nowait(fd, list, count as usize) };
+    // SAFETY: called when the kernel has read the list, or it is ours.
+    let pieces = || unsafe { Pieces::new(list, count as usize) };
+    let mut waits = Waits::of_file(current, Caller::Libc, fd, Direction::Write);
+    let manner = manner(kind);
+    if manner == Manner::Plainly {
+        return plainly();
+    }
+    if manner == Manner::Nowait {
+        match waits.until(nowait) {
+            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
+            Ok(done) if kind == libc::S_IFIFO && done < pieces().left() && waits.deadline().is_ok() => {
+                return Ok(finish_pipe(&mut waits, pieces(), done));
+            }
+            result => return result,
+        }
+    }
+    while waits.poll() == 0 {
+        if waits.deadline().is_err() {
+            return plainly();
+        }
+        waits.park()?;
+    }
+    // The kernel reads the list before it finds that a terminal has no RWF_NOWAIT.
+    if !readable && manner == Manner::Polled {
+        match nowait() {
+            Err(Errno(libc::EOPNOTSUPP)) => {}
+            result => return result,
+        }
+    }
+    let in_bits = pieces().left() > libc::PIPE_BUF && (kind == libc::S_IFIFO || terminal(fd).is_some());
+    if in_bits && waits.deadline().is_ok() { write_bits(&mut waits, pieces()) } else { plainly() }
+}
+
+/// Goes on writing what is left after `done` bytes: a write to a pipe that blocks returns when all is written.
+fn finish_pipe(waits: &mut Waits, mut pieces: Pieces, mut done: usize) -> usize {
+    let total = pieces.left();
+    pieces.advance(done);
+    while done < total {
+        let window = pieces.window();
+        let (list, count) = window.list();
+        // SAFETY: the pieces are the caller's buffers.
+        match unsafe { write_nowait(waits.fd, list, count) } {
+            Ok(more) => {
+                done += more;
+                pieces.advance(more);
+            }
+            Err(EAGAIN) if waits.park().is_ok() => {}
+            Err(_) => break,
+        }
+    }
+    done
+}
+
+/// Writes to a FIFO or a terminal bit by bit: one that polls as writable takes PIPE_BUF bytes without blocking.
+fn write_bits(waits: &mut Waits, mut pieces: Pieces) -> Result<usize> {
+    let mut done = 0;
+    loop {
+        let (run, length) = pieces.run(libc::PIPE_BUF);
+        if length == 0 {
+            return Ok(done);
+        }
+        let written = loop {
+            if waits.poll() != 0 {
+                // SAFETY: a part of one of the caller's buffers.
+                break unsafe { syscall!(SYS_write, waits.fd, run, length) };
+            }
+            if let Err(error) = waits.park() {
+                break Err(error);
+            }
+        };
+        match written {
+            Ok(more) => {
+                done += more;
+                pieces.advance(more);
+            }
+            Err(_) if done > 0 => return Ok(done),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The kernel's `struct termios`; libc's own is larger.
+#[repr(C)]
+#[derive(Default)]
+struct Settings {
+    modes: [u32; 3],
+    local: u32,
+    line: u8,
+    controls: [u8; 19],
+}
+
+/// The settings of a terminal; `None`: it is none.
+fn terminal(fd: c_int) -> Option<Settings> {
+    let mut settings = Settings::default();
+    // SAFETY: `settings` is what TCGETS fills in.
+    unsafe { syscall!(SYS_ioctl, fd, libc::TCGETS, &raw mut settings) }.ok()?;
+    Some(settings)
+}
+
+impl Settings {
+    /// After how many nanoseconds a read without input returns 0 (VMIN is 0); `None`: it waits for input.
+    fn read_limit(&self) -> Option<u64> {
+        let waits = self.local & libc::ICANON != 0 || self.controls[libc::VMIN] > 0;
+        (!waits).then(|| u64::from(self.controls[libc::VTIME]) * 100 * MS)
+    }
+}

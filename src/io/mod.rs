@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Operations that may wait: each tries without blocking, and parks the coroutine where libc would have made the
+//! thread wait. They make raw system calls and return error numbers; `errno` is set by who calls them.
+
+// Without the hooks some of them have no caller.
+#![cfg_attr(not(feature = "hook"), allow(dead_code))]
+
+pub mod accept;
+pub mod close;
+pub mod connect;
+pub mod control;
+pub mod description;
+pub mod epoll;
+pub mod file;
+pub mod flags;
+pub mod level;
+pub mod pieces;
+pub mod poll;
+pub mod receive;
+pub mod select;
+pub mod send;
+pub mod signal_mask;
+pub mod socket;
+pub mod time;
+pub mod wait;
+pub mod waits;
+
+use core::ffi::c_int;
+
+use crate::sys::{Result, errno};
+
+pub use waits::Waits;
+
+/// Who asks: whether O_NONBLOCK, where the program has set it, counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A libc name: it does.
+    Libc,
+    /// A `dyco_*` function: it waits all the same.
+    Dyco,
+}
+
+/// A result as a C function that returns `ssize_t` gives it: the number, or -1 and `errno`.
+#[inline(always)]
+pub fn c_size(result: Result<usize>) -> isize {
+    match result {
+        Ok(value) => value as isize,
+        Err(error) => {
+            errno::set(error);
+            -1
+        }
+    }
+}
+
+/// As [`c_size`], for a function that returns `int`.
+#[inline(always)]
+pub fn c_number(result: Result<usize>) -> c_int {
+    c_size(result) as c_int
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Walking through a program's iovec array when one system call did not take all of it.
+
+use core::ffi::c_int;
+use core::ptr;
+
+use libc::{c_void, iovec, msghdr, size_t};
+
+use crate::sys::Result;
+use crate::syscall;
+
+/// How many pieces go into one further system call.
+const WINDOW: usize = 8;
+
+/// What is left of an iovec array.
+pub struct Pieces {
+    next: *const iovec,
+    count: usize,
+    /// How much of `next` is done.
+    skip: size_t,
+}
+
+impl Pieces {
+    /// # Safety
+    /// The array stays valid for reads; that is so when the kernel has just read it.
+    pub unsafe fn new(list: *const iovec, count: usize) -> Pieces {
+        Pieces { next: list, count, skip: 0 }
+    }
+
+    /// The pieces of a message.
+    ///
+    /// # Safety
+    /// As [`Pieces::new`], of the message's array.
+    pub unsafe fn of_message(message: &msghdr) -> Pieces {
+        Pieces { next: message.msg_iov, count: message.msg_iovlen as usize, skip: 0 }
+    }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        // SAFETY: the array is valid, see `new`. The kernel has refused an array whose sum overflows.
+        let sum: usize = (0..self.count).map(|index| unsafe { (*self.next.add(index)).iov_len }).sum();
+        sum - self.skip
+    }
+
+    /// Leaves `bytes` behind.
+    pub fn advance(&mut self, bytes: usize) {
+        self.skip += bytes;
+        // SAFETY: the array is valid, see `new`.
+        unsafe {
+            while self.count > 0 && self.skip >= (*self.next).iov_len {
+                self.skip -= (*self.next).iov_len;
+                self.next = self.next.add(1);
+                self.count -= 1;
+            }
+        }
+    }
+
+    /// The first pieces that are left, as an array of their own, for one system call.
+    pub fn window(&self) -> Window {
+        let mut window = Window { list: [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; WINDOW], count: 0 };
+        window.count = self.count.min(WINDOW);
+        for (index, piece) in window.list[..window.count].iter_mut().enumerate() {
+            // SAFETY: the array is valid, see `new`.
+            *piece = unsafe { *self.next.add(index) };
+        }
+        window.list[0].iov_base = window.list[0].iov_base.wrapping_byte_add(self.skip);
+        window.list[0].iov_len = window.list[0].iov_len.saturating_sub(self.skip);
+        window
+    }
+
+    /// The first run of bytes that are left, at most `longest`.
+    pub fn run(&mut self, longest: usize) -> (*mut c_void, usize) {
+        self.advance(0);
+        if self.count == 0 {
+            return (ptr::null_mut(), 0);
+        }
+        // SAFETY: the array is valid, see `new`.
+        let first = unsafe { *self.next };
+        (first.iov_base.wrapping_byte_add(self.skip), (first.iov_len - self.skip).min(longest))
+    }
+}
+
+/// A short iovec array.
+pub struct Window {
+    list: [iovec; WINDOW],
+    count: usize,
+}
+
+impl Window {
+    /// A message of these pieces alone: no address, no control data.
+    pub fn message(&mut self) -> msghdr {
+        message(self.list.as_mut_ptr(), self.count)
+    }
+
+    /// The array.
+    pub fn list(&self) -> (*const iovec, usize) {
+        (self.list.as_ptr(), self.count)
+    }
+}
+
+/// A message of these pieces alone: no address, no control data.
+pub fn message(list: *mut iovec, count: usize) -> msghdr {
+    // SAFETY: a msghdr of zeros is an empty message.
+    let mut message: msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = list;
+    message.msg_iovlen = count as _;
+    message
+}
+
+/// preadv2 and pwritev2: the offset of a file that has none, or whose own is meant.
+const OWN_OFFSET: i64 = -1;
+
+/// `readv` that does not wait: EAGAIN. EOPNOTSUPP: this kind of file cannot, the list is good and its sum not 0.
+///
+/// # Safety
+/// As readv(2).
+pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: usize) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { syscall!(SYS_preadv2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) }
+}
+
+/// `writev` that does not wait; as [`read_nowait`].
+///
+/// # Safety
+/// As writev(2).
+pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: usize) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { syscall!(SYS_pwritev2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Receiving from sockets.
+
+use core::ffi::c_int;
+
+use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+
+use super::pieces::{Pieces, message, read_nowait};
+use super::waits::option;
+use super::{Caller, Waits, control};
+use crate::poller::descriptors;
+use crate::scheduler::{Current, Direction, in_vfork_child};
+use crate::sys::{Errno, Result};
+use crate::syscall;
+
+/// Flags of calls that the kernel never makes wait.
+const NEVER_WAITS: c_int = libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE;
+
+/// Flags under which a TCP call that received less than it asked for has emptied the socket.
+const EMPTYING: c_int = libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITALL;
+
+/// `recv` and `recvfrom`.
+///
+/// # Safety
+/// As recvfrom(2).
+#[inline]
+pub unsafe fn recvfrom(
+    current: Current,
+    caller: Caller,
+    fd: c_int,
+    buffer: *mut c_void,
+    length: size_t,
+    flags: c_int,
+    address: *mut sockaddr,
+    address_length: *mut socklen_t,
+) -> Result<usize> {
+    let attempt = || {
+        // SAFETY: the caller's promise.
+        unsafe { syscall!(SYS_recvfrom, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }
+    };
+    if flags & NEVER_WAITS != 0 {
+        return attempt();
+    }
+    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let got = waits.until(attempt)?;
+    if got < length && got > 0 {
+        if flags & libc::MSG_WAITALL != 0 && is_stream(fd) {
+            let mut rest = iovec { iov_base: buffer, iov_len: length };
+            // SAFETY: one piece, the caller's buffer.
+            let pieces = unsafe { Pieces::new(&raw mut rest, 1) };
+            return Ok(fill(&mut waits, pieces, got, flags));
+        }
+        note_emptied(&waits, flags);
+    }
+    Ok(got)
+}
+
+/// `recvmsg`.
+///
+/// # Safety
+/// As recvmsg(2).
+pub unsafe fn recvmsg(
+    current: Current,
+    caller: Caller,
+    fd: c_int,
+    message: *mut msghdr,
+    flags: c_int,
+) -> Result<usize> {
+    let attempt = || {
+        // SAFETY: the caller's promise.
+        unsafe { syscall!(SYS_recvmsg, fd, message, flags | libc::MSG_DONTWAIT) }
+    };
+    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let got = if flags & NEVER_WAITS != 0 { attempt()? } else { waits.until(attempt)? };
+    // SAFETY: the kernel has just filled the message in, so it and its pieces can be read.
+    let (message, pieces) = unsafe { (&*message, Pieces::of_message(&*message)) };
+    // SAFETY: as above.
+    unsafe { control::received(message) };
+    if flags & NEVER_WAITS != 0 || got == 0 {
+        return Ok(got);
+    }
+    if flags & libc::MSG_WAITALL != 0 && is_stream(fd) {
+        // The kernel, too, stops at bytes that came with descriptors, whether or not there was room for those.
+        let has_control = message.msg_controllen > 0 || message.msg_flags & libc::MSG_CTRUNC != 0;
+        return Ok(if has_control { got } else { fill(&mut waits, pieces, got, flags) });
+    }
+    if is_short_of_tcp(fd, &pieces, got) {
+        note_emptied(&waits, flags);
+    }
+    Ok(got)
+}
+
+/// Notes what has come with a message that was received outside coroutines, if it was; gives `result` back.
+///
+/// # Safety
+/// `message` is the one that libc was given.
+pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
+    if result >= 0 && !in_vfork_child() {
+        // SAFETY: libc has just filled the message in.
+        unsafe { control::received(&*message) };
+    }
+    result
+}
+
+/// `readv` of a socket.
+///
+/// # Safety
+/// As readv(2).
+pub unsafe fn readv(current: Current, caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
+    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
+    let got = waits.until(|| {
+        // SAFETY: the caller's promise.
+        match unsafe { read_nowait(fd, list, count as usize) } {
+            // Linux before 6.4.
+            Err(Errno(libc::EOPNOTSUPP)) => {
+                let mut message = message(list.cast_mut(), count as usize);
+                // SAFETY: as above.
+                unsafe { syscall!(SYS_recvmsg, fd, &raw mut message, libc::MSG_DONTWAIT) }
+            }
+            result => result,
+        }
+    })?;
+    // SAFETY: the kernel has just read the list.
+    if got > 0 && is_short_of_tcp(fd, &unsafe { Pieces::new(list, count as usize) }, got) {
+        note_emptied(&waits, 0);
+    }
+    Ok(got)
+}
+
+/// Goes on receiving, after `got` bytes, until the pieces are full (MSG_WAITALL). What came before the end, an error or a
+/// timeout counts.
+#[cold]
+fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> usize {
+    let peek = flags & libc::MSG_PEEK != 0;
+    let total = pieces.left();
+    if !peek {
+        pieces.advance(got);
+    }
+    let fd = waits.fd;
+    while got < total {
+        // Peeking sees the same bytes again, and no event says that there are more of them.
+        let waited = if peek { waits.back_off() } else { Ok(()) };
+        let more = waited.and_then(|()| {
+            waits.until(|| {
+                let mut window = pieces.window();
+                let mut message = window.message();
+                // SAFETY: the pieces are the caller's buffers.
+                unsafe { syscall!(SYS_recvmsg, fd, &raw mut message, flags | libc::MSG_DONTWAIT) }
+            })
+        });
+        match more {
+            Ok(seen) if peek => {
+                got = got.max(seen);
+                if super::waits::poll_now(fd, libc::POLLRDHUP) != 0 {
+                    break;
+                }
+            }
+            Ok(0) | Err(_) => break,
+            Ok(more) => {
+                got += more;
+                pieces.advance(more);
+            }
+        }
+    }
+    got
+}
+
+/// A TCP call came back with less than there was room for: the socket is empty.
+#[inline]
+fn note_emptied(waits: &Waits, flags: c_int) {
+    if flags & !EMPTYING == 0 && descriptors::get(waits.fd).tcp() {
+        waits.current.note_drained(waits.fd, Direction::Read);
+    }
+}
+
+fn is_short_of_tcp(fd: c_int, pieces: &Pieces, got: usize) -> bool {
+    descriptors::get(fd).tcp() && got < pieces.left()
+}
+
+fn is_stream(fd: c_int) -> bool {
+    let snapshot = descriptors::get(fd);
+    if snapshot.known() { snapshot.stream() } else { option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM) }
+}

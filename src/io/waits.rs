@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Waiting for a descriptor in one direction, under one deadline however often a call waits.
+
+use core::ffi::c_int;
+
+use libc::{pollfd, timeval};
+
+use super::Caller;
+use super::flags::is_nonblocking;
+use crate::poller::descriptors::{self, Snapshot, flag};
+use crate::scheduler::{Current, Direction, Wake};
+use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::{Errno, Result};
+use crate::{syscall, syscall_raw};
+
+pub const EAGAIN: Errno = Errno(libc::EAGAIN);
+
+/// The longest pause between two tries where the kernel cannot tell us when to try again.
+const LONGEST_PAUSE: Instant = 16 * MS;
+
+/// The waits of one call.
+pub struct Waits {
+    pub current: Current,
+    caller: Caller,
+    pub fd: c_int,
+    direction: Direction,
+    /// Whether SO_RCVTIMEO and SO_SNDTIMEO exist.
+    timed: bool,
+    /// Known from the first wait on.
+    deadline: Option<Instant>,
+    pause: Instant,
+}
+
+impl Waits {
+    /// For a socket, whose timeouts count.
+    #[inline(always)]
+    pub fn of_socket(current: Current, caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits { current, caller, fd, direction, timed: true, deadline: None, pause: 0 }
+    }
+
+    /// For anything else.
+    pub fn of_file(current: Current, caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits { timed: false, ..Waits::of_socket(current, caller, fd, direction) }
+    }
+
+    /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to
+    /// wait, or not that long.
+    #[inline(always)]
+    pub fn until(&mut self, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
+        if self.is_drained() {
+            self.park()?;
+        }
+        loop {
+            match attempt() {
+                Err(EAGAIN) => self.park()?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether a try is sure to fail, and the call to wait.
+    #[inline(always)]
+    pub fn is_drained(&self) -> bool {
+        self.current.is_drained(self.fd, self.direction)
+            && (self.caller == Caller::Dyco || {
+                let snapshot = descriptors::get(self.fd);
+                !snapshot.nonblocking() && !snapshot.shared()
+            })
+    }
+
+    /// Parks until another try may succeed. EAGAIN as in [`Waits::until`].
+    #[inline(never)]
+    pub fn park(&mut self) -> Result<()> {
+        let deadline = self.deadline()?;
+        self.current.note_drained(self.fd, self.direction);
+        match self.current.wait_fd(self.fd, self.events() as u32, deadline)? {
+            Wake::Ready => Ok(()),
+            Wake::TimedOut => Err(EAGAIN),
+        }
+    }
+
+    /// Pauses where the kernel calls the descriptor ready and yet refuses: at first not at all (it may just have become
+    /// ready), then ever longer. EAGAIN as in [`Waits::until`].
+    pub fn back_off(&mut self) -> Result<()> {
+        let deadline = self.deadline()?;
+        if self.pause == 0 {
+            self.pause = MS;
+            return Ok(());
+        }
+        let now = clock::now();
+        if now >= deadline {
+            return Err(EAGAIN);
+        }
+        self.current.sleep_until(deadline.min(now + self.pause));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+
+    /// Until when the call may wait; EAGAIN when it may not.
+    pub fn deadline(&mut self) -> Result<Instant> {
+        if let Some(deadline) = self.deadline {
+            return Ok(deadline);
+        }
+        let snapshot = descriptors::get(self.fd);
+        if self.caller == Caller::Libc && is_nonblocking(self.fd, snapshot)? {
+            return Err(EAGAIN);
+        }
+        let timeout = if self.timed { timeout(self.fd, snapshot, self.direction) } else { 0 };
+        let deadline = if timeout == 0 { NEVER } else { clock::after(timeout) };
+        self.deadline = Some(deadline);
+        Ok(deadline)
+    }
+
+    /// What poll(2) says now; 0: not ready.
+    pub fn poll(&self) -> c_int {
+        poll_now(self.fd, self.events())
+    }
+
+    /// Whether an error waits to be reported. Trying again would take it, and a call that has moved something already
+    /// must leave it for the next.
+    pub fn has_error(&self) -> bool {
+        self.poll() & c_int::from(libc::POLLERR) != 0
+    }
+
+    fn events(&self) -> i16 {
+        if self.direction == Direction::Read { libc::POLLIN } else { libc::POLLOUT }
+    }
+}
+
+/// What poll(2) says of one descriptor now; 0: not ready.
+pub fn poll_now(fd: c_int, events: i16) -> c_int {
+    let mut entry = pollfd { fd, events, revents: 0 };
+    let limit = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: one entry and a timeout of zero, both valid for the call.
+    match unsafe { syscall_raw!(SYS_ppoll, &raw mut entry, 1, &raw const limit, 0, 0) } {
+        // The descriptor's own call will say what is wrong.
+        word if word < 0 => libc::POLLNVAL.into(),
+        _ => entry.revents.into(),
+    }
+}
+
+/// SO_RCVTIMEO or SO_SNDTIMEO in nanoseconds; 0: none.
+fn timeout(fd: c_int, snapshot: Snapshot, direction: Direction) -> u64 {
+    let pick = |(receive, send): (u64, u64)| if direction == Direction::Read { receive } else { send };
+    if snapshot.known() && !snapshot.shared() && snapshot.timeouts_known() {
+        return pick(descriptors::timeouts(fd));
+    }
+    let timeouts = (socket_timeout(fd, libc::SO_RCVTIMEO), socket_timeout(fd, libc::SO_SNDTIMEO));
+    if snapshot.known() && !snapshot.shared() {
+        descriptors::set_receive_timeout(fd, timeouts.0);
+        descriptors::set_send_timeout(fd, timeouts.1);
+        descriptors::add_flags(fd, flag::TIMEOUTS);
+    }
+    pick(timeouts)
+}
+
+fn socket_timeout(fd: c_int, name: c_int) -> u64 {
+    let mut value = timeval { tv_sec: 0, tv_usec: 0 };
+    let mut size = size_of::<timeval>() as libc::socklen_t;
+    // SAFETY: `value` and `size` are valid out parameters.
+    let asked = unsafe { syscall!(SYS_getsockopt, fd, libc::SOL_SOCKET, name, &raw mut value, &raw mut size) };
+    if asked.is_err() {
+        return 0;
+    }
+    (value.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(value.tv_usec as u64 * 1000)
+}
+
+/// An integer option of a socket.
+pub fn option(fd: c_int, name: c_int) -> Result<c_int> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: `value` and `size` are valid out parameters.
+    unsafe { syscall!(SYS_getsockopt, fd, libc::SOL_SOCKET, name, &raw mut value, &raw mut size) }?;
+    Ok(value)
+}
