@@ -3,5 +3,9 @@
 //! No logic here.
 
 mod fd;
+mod flags;
 mod fortify;
+mod poll;
+mod process;
 mod socket;
+mod time;

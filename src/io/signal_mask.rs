@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The signal mask of ppoll, pselect and epoll_pwait: signals that the thread blocks and this mask does not are to end
+//! the wait with EINTR, after their handlers have run.
+//!
+//! A parked coroutine cannot lend its mask to the thread, which other coroutines run on. Instead a signalfd among the
+//! descriptors it waits for tells when such a signal has come, and the mask is applied for a moment that does not wait.
+//! Signals that the mask blocks and the thread does not are handled as they come, like everywhere in a coroutine.
+
+use core::ptr;
+
+use libc::{sigset_t, timespec};
+
+use crate::poller::descriptors;
+use crate::scheduler;
+use crate::sys::Result;
+use crate::{syscall, syscall_raw};
+
+/// The size of the kernel's signal set; libc's is larger, and begins with it.
+pub const KERNEL_SIGSET: usize = 8;
+
+/// A mask in the kernel's form, or none.
+#[derive(Clone, Copy)]
+pub struct SignalMask(Option<u64>);
+
+/// The signals that end a wait early: a descriptor to wait for, or none.
+pub struct Signals {
+    fd: i32,
+}
+
+impl SignalMask {
+    /// The wait leaves the thread's mask alone.
+    pub fn none() -> SignalMask {
+        SignalMask(None)
+    }
+
+    /// # Safety
+    /// `mask` is null or valid.
+    pub unsafe fn new(mask: *const sigset_t) -> SignalMask {
+        // SAFETY: the caller's promise.
+        SignalMask(unsafe { mask.cast::<u64>().as_ref() }.copied())
+    }
+
+    /// Lets those signals through that have come and that the mask does not block; EINTR when a handler has run.
+    pub fn deliver(self) -> Result<()> {
+        let Some(mask) = self.0 else { return Ok(()) };
+        let zero = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: no descriptors; timeout and mask are valid for the call.
+        unsafe { syscall!(SYS_ppoll, 0, 0, &raw const zero, &raw const mask, KERNEL_SIGSET) }.map(|_| ())
+    }
+
+    /// Watches for the signals that the thread blocks and the mask does not.
+    pub fn watch(self) -> Result<Signals> {
+        let Some(mask) = self.0 else { return Ok(Signals { fd: -1 }) };
+        let mut blocked = 0u64;
+        // SAFETY: only asks for the thread's mask; `blocked` is valid for the call.
+        unsafe {
+            syscall!(SYS_rt_sigprocmask, libc::SIG_BLOCK, ptr::null::<u64>(), &raw mut blocked, KERNEL_SIGSET)?;
+        }
+        let wanted = blocked & !mask;
+        if wanted == 0 {
+            return Ok(Signals { fd: -1 });
+        }
+        // SAFETY: the set is valid for the call.
+        let fd = unsafe {
+            syscall!(SYS_signalfd4, -1isize, &raw const wanted, KERNEL_SIGSET, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        }?;
+        descriptors::born(fd as i32, descriptors::flag::NONBLOCK);
+        Ok(Signals { fd: fd as i32 })
+    }
+}
+
+impl Signals {
+    /// How many descriptors there are to wait for.
+    pub fn count(&self) -> usize {
+        usize::from(self.fd >= 0)
+    }
+
+    /// The descriptor and its events.
+    pub fn event(&self) -> (i32, u32) {
+        (self.fd, libc::POLLIN as u32)
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        if self.fd >= 0 {
+            let closing = scheduler::descriptor_closing(self.fd);
+            // SAFETY: the descriptor is ours alone.
+            unsafe { syscall_raw!(SYS_close, self.fd) };
+            scheduler::descriptor_closed(closing, true);
+        }
+    }
+}
