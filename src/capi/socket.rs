@@ -2,7 +2,6 @@
 //! Sockets
 
 use core::ffi::c_int;
-use core::ptr;
 
 use libc::{c_void, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -39,7 +38,7 @@ pub extern "C" fn dyco_close(fd: c_int) -> c_int {
 pub unsafe extern "C" fn dyco_accept(fd: c_int, addr: *mut sockaddr, addrlen: *mut socklen_t) -> c_int {
     match current() {
         // SAFETY: the C caller's promise, as everywhere in this file.
-        Some(current) => c_number(unsafe { accept::accept4(current, Dyco, fd, addr, addrlen, 0) }),
+        Some(current) => c_number(unsafe { accept::accept4(Dyco(current), fd, addr, addrlen, 0) }),
         // SAFETY: see above.
         None => accept::note(unsafe { next::accept(fd, addr, addrlen) }, fd, 0),
     }
@@ -53,7 +52,7 @@ pub unsafe extern "C" fn dyco_accept(fd: c_int, addr: *mut sockaddr, addrlen: *m
 pub unsafe extern "C" fn dyco_connect(fd: c_int, addr: *const sockaddr, addrlen: socklen_t) -> c_int {
     match current() {
         // SAFETY: see `dyco_accept`.
-        Some(current) => c_number(unsafe { connect::connect(current, Dyco, fd, addr, addrlen) }),
+        Some(current) => c_number(unsafe { connect::connect(Dyco(current), fd, addr, addrlen) }),
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::connect(fd, addr, addrlen) },
     }
@@ -71,7 +70,7 @@ pub unsafe extern "C" fn dyco_connect(fd: c_int, addr: *const sockaddr, addrlen:
 pub unsafe extern "C" fn dyco_send(fd: c_int, buf: *const c_void, len: size_t, flags: c_int) -> ssize_t {
     match current() {
         // SAFETY: see `dyco_accept`.
-        Some(current) => c_size(unsafe { send::sendto(current, Dyco, fd, buf, len, flags, ptr::null(), 0) }),
+        Some(current) => c_size(unsafe { send::send(Dyco(current), fd, buf, len, flags) }),
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::send(fd, buf, len, flags) },
     }
@@ -84,11 +83,10 @@ pub unsafe extern "C" fn dyco_send(fd: c_int, buf: *const c_void, len: size_t, f
 /// errno set as by recv(2); EAGAIN when SO_RCVTIMEO is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_recv(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
-    let null = ptr::null_mut();
     match current() {
-        // SAFETY: see `dyco_accept`.
         Some(current) => {
-            c_size(unsafe { receive::recvfrom(current, Dyco, fd, buf, len, flags, null, ptr::null_mut()) })
+            // SAFETY: see `dyco_accept`.
+            c_size(unsafe { receive::recv(Dyco(current), fd, buf, len, flags) })
         }
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::recv(fd, buf, len, flags) },
@@ -109,7 +107,7 @@ pub unsafe extern "C" fn dyco_sendto(
 ) -> ssize_t {
     match current() {
         // SAFETY: see `dyco_accept`.
-        Some(current) => c_size(unsafe { send::sendto(current, Dyco, fd, buf, len, flags, addr, addrlen) }),
+        Some(current) => c_size(unsafe { send::sendto(Dyco(current), fd, buf, len, flags, addr, addrlen) }),
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::sendto(fd, buf, len, flags, addr, addrlen) },
     }
@@ -131,7 +129,7 @@ pub unsafe extern "C" fn dyco_recvfrom(
 ) -> ssize_t {
     match current() {
         // SAFETY: see `dyco_accept`.
-        Some(current) => c_size(unsafe { receive::recvfrom(current, Dyco, fd, buf, len, flags, addr, addrlen) }),
+        Some(current) => c_size(unsafe { receive::recvfrom(Dyco(current), fd, buf, len, flags, addr, addrlen) }),
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::recvfrom(fd, buf, len, flags, addr, addrlen) },
     }

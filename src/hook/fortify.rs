@@ -2,7 +2,6 @@
 //! What the compiler calls instead in programs built with _FORTIFY_SOURCE, when it knows the buffer's size.
 
 use core::ffi::c_int;
-use core::ptr;
 
 use libc::{c_void, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -24,12 +23,11 @@ unsafe extern "C" fn __read_chk(fd: c_int, buffer: *mut c_void, length: size_t, 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __recv_chk(fd: c_int, buffer: *mut c_void, length: size_t, room: size_t, flags: c_int) -> ssize_t {
-    let null = ptr::null_mut();
     match current() {
         Some(_) if length > room => buffer_overflow(),
-        // SAFETY: see `__read_chk`.
         Some(current) => {
-            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, null, ptr::null_mut()) })
+            // SAFETY: see `__read_chk`.
+            c_size(unsafe { receive::recv(Libc(current), fd, buffer, length, flags) })
         }
         // SAFETY: see `__read_chk`.
         None => unsafe { next::__recv_chk(fd, buffer, length, room, flags) },
@@ -48,9 +46,9 @@ unsafe extern "C" fn __recvfrom_chk(
 ) -> ssize_t {
     match current() {
         Some(_) if length > room => buffer_overflow(),
-        // SAFETY: see `__read_chk`.
         Some(current) => {
-            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, address, address_length) })
+            // SAFETY: see `__read_chk`.
+            c_size(unsafe { receive::recvfrom(Libc(current), fd, buffer, length, flags, address, address_length) })
         }
         // SAFETY: see `__read_chk`.
         None => unsafe { next::__recvfrom_chk(fd, buffer, length, room, flags, address, address_length) },

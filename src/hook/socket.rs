@@ -2,7 +2,6 @@
 //! Sockets.
 
 use core::ffi::c_int;
-use core::ptr;
 
 use libc::{c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -26,7 +25,7 @@ unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pai
 unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_number(unsafe { connect::connect(current, Libc, fd, address, length) }),
+        Some(current) => c_number(unsafe { connect::connect(Libc(current), fd, address, length) }),
         // SAFETY: see `socketpair`.
         None => unsafe { next::connect(fd, address, length) },
     }
@@ -36,7 +35,7 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: sockle
 unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_number(unsafe { accept::accept4(current, Libc, fd, address, length, 0) }),
+        Some(current) => c_number(unsafe { accept::accept4(Libc(current), fd, address, length, 0) }),
         // SAFETY: see `socketpair`.
         None => accept::note(unsafe { next::accept(fd, address, length) }, fd, 0),
     }
@@ -46,7 +45,7 @@ unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, length: *mut sock
 unsafe extern "C" fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_number(unsafe { accept::accept4(current, Libc, fd, address, length, flags) }),
+        Some(current) => c_number(unsafe { accept::accept4(Libc(current), fd, address, length, flags) }),
         // SAFETY: see `socketpair`.
         None => accept::note(unsafe { next::accept4(fd, address, length, flags) }, fd, flags),
     }
@@ -54,11 +53,10 @@ unsafe extern "C" fn accept4(fd: c_int, address: *mut sockaddr, length: *mut soc
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> ssize_t {
-    let null = ptr::null_mut();
     match current() {
-        // SAFETY: see `socketpair`.
         Some(current) => {
-            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, null, ptr::null_mut()) })
+            // SAFETY: see `socketpair`.
+            c_size(unsafe { receive::recv(Libc(current), fd, buffer, length, flags) })
         }
         // SAFETY: see `socketpair`.
         None => unsafe { next::recv(fd, buffer, length, flags) },
@@ -75,9 +73,9 @@ unsafe extern "C" fn recvfrom(
     address_length: *mut socklen_t,
 ) -> ssize_t {
     match current() {
-        // SAFETY: see `socketpair`.
         Some(current) => {
-            c_size(unsafe { receive::recvfrom(current, Libc, fd, buffer, length, flags, address, address_length) })
+            // SAFETY: see `socketpair`.
+            c_size(unsafe { receive::recvfrom(Libc(current), fd, buffer, length, flags, address, address_length) })
         }
         // SAFETY: see `socketpair`.
         None => unsafe { next::recvfrom(fd, buffer, length, flags, address, address_length) },
@@ -88,7 +86,7 @@ unsafe extern "C" fn recvfrom(
 unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_size(unsafe { receive::recvmsg(current, Libc, fd, message, flags) }),
+        Some(current) => c_size(unsafe { receive::recvmsg(Libc(current), fd, message, flags) }),
         // SAFETY: see `socketpair`; `message` is the one that was received.
         None => unsafe { receive::note(next::recvmsg(fd, message, flags), message) },
     }
@@ -98,7 +96,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> s
 unsafe extern "C" fn send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_size(unsafe { send::sendto(current, Libc, fd, buffer, length, flags, ptr::null(), 0) }),
+        Some(current) => c_size(unsafe { send::send(Libc(current), fd, buffer, length, flags) }),
         // SAFETY: see `socketpair`.
         None => unsafe { next::send(fd, buffer, length, flags) },
     }
@@ -114,9 +112,9 @@ unsafe extern "C" fn sendto(
     address_length: socklen_t,
 ) -> ssize_t {
     match current() {
-        // SAFETY: see `socketpair`.
         Some(current) => {
-            c_size(unsafe { send::sendto(current, Libc, fd, buffer, length, flags, address, address_length) })
+            // SAFETY: see `socketpair`.
+            c_size(unsafe { send::sendto(Libc(current), fd, buffer, length, flags, address, address_length) })
         }
         // SAFETY: see `socketpair`.
         None => unsafe { next::sendto(fd, buffer, length, flags, address, address_length) },
@@ -127,7 +125,7 @@ unsafe extern "C" fn sendto(
 unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     match current() {
         // SAFETY: see `socketpair`.
-        Some(current) => c_size(unsafe { send::sendmsg(current, Libc, fd, message, flags) }),
+        Some(current) => c_size(unsafe { send::sendmsg(Libc(current), fd, message, flags) }),
         // SAFETY: see `socketpair`; `message` is the one that was sent.
         None => unsafe { send::note(next::sendmsg(fd, message, flags), message) },
     }

@@ -15,7 +15,7 @@ use super::flags::{FlagLock, is_nonblocking};
 use super::waits::{EAGAIN, option, poll_now};
 use super::{Caller, Waits, socket};
 use crate::poller::descriptors::{self, Snapshot, flag};
-use crate::scheduler::{Current, Direction, in_vfork_child};
+use crate::scheduler::{Direction, in_vfork_child};
 use crate::sys::Result;
 use crate::syscall;
 
@@ -24,7 +24,6 @@ use crate::syscall;
 /// # Safety
 /// As accept4(2).
 pub unsafe fn accept4(
-    current: Current,
     caller: Caller,
     fd: c_int,
     address: *mut sockaddr,
@@ -35,7 +34,7 @@ pub unsafe fn accept4(
     let call = || unsafe { syscall!(SYS_accept4, fd, address, length, flags) };
     let listener = descriptors::get(fd);
     let nonblocking = is_nonblocking(fd, listener)?;
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let accepted = waits.until(|| {
         if nonblocking {
             return call();

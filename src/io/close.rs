@@ -17,9 +17,10 @@ pub fn close(fd: c_int) -> c_int {
     let before = errno::get();
     let closing = descriptor_closing(fd);
     errno::set(before);
-    // SAFETY: takes a number only; what we knew of it is forgotten.
     let result = match current() {
+        // SAFETY: takes a number only; what we knew of it is forgotten.
         Some(_) => c_number(unsafe { syscall!(SYS_close, fd) }),
+        // SAFETY: as above.
         None => unsafe { next::close(fd) },
     };
     let after = errno::get();

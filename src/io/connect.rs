@@ -9,7 +9,7 @@ use super::flags::{FlagLock, is_nonblocking};
 use super::waits::EAGAIN;
 use super::{Caller, Waits};
 use crate::poller::descriptors;
-use crate::scheduler::{Current, Direction};
+use crate::scheduler::Direction;
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
@@ -20,19 +20,13 @@ const EALREADY: Errno = Errno(libc::EALREADY);
 ///
 /// # Safety
 /// As connect(2).
-pub unsafe fn connect(
-    current: Current,
-    caller: Caller,
-    fd: c_int,
-    address: *const sockaddr,
-    length: socklen_t,
-) -> Result<usize> {
+pub unsafe fn connect(caller: Caller, fd: c_int, address: *const sockaddr, length: socklen_t) -> Result<usize> {
     // SAFETY: the caller's promise.
     let call = || unsafe { syscall!(SYS_connect, fd, address, length) };
     let snapshot = descriptors::get(fd);
     let is_datagram = snapshot.socket() && !snapshot.stream();
     let nonblocking = is_nonblocking(fd, snapshot)?;
-    if is_datagram || (nonblocking && caller == Caller::Libc) {
+    if is_datagram || (nonblocking && caller.heeds_nonblock()) {
         return call();
     }
     let attempt = || {
@@ -42,7 +36,7 @@ pub unsafe fn connect(
         let lock = FlagLock::take(fd);
         lock.without_blocking(fd, call)
     };
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Write);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     let mut begun = None;
     loop {
         // Asking again is how connect itself tells what became of it, and takes note of a failure in the socket's state.

@@ -36,7 +36,7 @@ unsafe fn each_descriptor(message: &msghdr, mut each: impl FnMut(c_int)) {
         while let Some(control) = header.as_ref() {
             if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
                 let data = libc::CMSG_DATA(control);
-                let bytes = (control.cmsg_len as usize).saturating_sub(data as usize - header as usize);
+                let bytes = control.cmsg_len.saturating_sub(data as usize - header as usize);
                 for index in 0..bytes / size_of::<c_int>() {
                     each(data.cast::<c_int>().add(index).read_unaligned());
                 }

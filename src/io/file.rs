@@ -33,17 +33,16 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
         // SAFETY: the caller's promise.
         return unsafe { syscall!(SYS_read, fd, buffer, 0) };
     }
-    let null = core::ptr::null_mut();
     if descriptors::get(fd).socket() {
         // SAFETY: the caller's promise.
-        match unsafe { receive::recvfrom(current, Caller::Libc, fd, buffer, length, 0, null, null.cast()) } {
+        match unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) } {
             Err(NOT_A_SOCKET) => descriptors::forget(fd),
             result => return result,
         }
     }
     match kind(fd)? {
         // SAFETY: the caller's promise.
-        libc::S_IFSOCK => unsafe { receive::recvfrom(current, Caller::Libc, fd, buffer, length, 0, null, null.cast()) },
+        libc::S_IFSOCK => unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) },
         kind => {
             let piece = iovec { iov_base: buffer, iov_len: length };
             // SAFETY: one piece, the caller's buffer.
@@ -59,7 +58,7 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
 pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     match kind(fd)? {
         // SAFETY: the caller's promise.
-        libc::S_IFSOCK => unsafe { receive::readv(current, Caller::Libc, fd, list, count) },
+        libc::S_IFSOCK => unsafe { receive::readv(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
         kind => unsafe { read_file(current, fd, kind, list, count) },
     }
@@ -71,17 +70,16 @@ pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_in
 /// As write(2).
 #[inline]
 pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: size_t) -> Result<usize> {
-    let null = core::ptr::null();
     if descriptors::get(fd).socket() {
         // SAFETY: the caller's promise.
-        match unsafe { send::sendto(current, Caller::Libc, fd, buffer, length, 0, null, 0) } {
+        match unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) } {
             Err(NOT_A_SOCKET) => descriptors::forget(fd),
             result => return result,
         }
     }
     match kind(fd)? {
         // SAFETY: the caller's promise.
-        libc::S_IFSOCK => unsafe { send::sendto(current, Caller::Libc, fd, buffer, length, 0, null, 0) },
+        libc::S_IFSOCK => unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) },
         // SAFETY: the caller's promise.
         _ if length == 0 => unsafe { syscall!(SYS_write, fd, buffer, 0) },
         kind => {
@@ -99,7 +97,7 @@ pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: 
 pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     match kind(fd)? {
         // SAFETY: the caller's promise.
-        libc::S_IFSOCK => unsafe { send::writev(current, Caller::Libc, fd, list, count) },
+        libc::S_IFSOCK => unsafe { send::writev(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
         kind => unsafe { write_file(current, fd, kind, list, count, false) },
     }
@@ -137,7 +135,7 @@ fn manner(kind: mode_t) -> Manner {
 unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iovec, count: c_int) -> Result<usize> {
     // SAFETY: the caller's promise.
     let plainly = || unsafe { syscall!(SYS_readv, fd, list, count) };
-    let mut waits = Waits::of_file(current, Caller::Libc, fd, Direction::Read);
+    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Read);
     let manner = manner(kind);
     if manner == Manner::Plainly {
         return plainly();
@@ -182,7 +180,7 @@ unsafe fn write_file(
     let nowait = || unsafe { write_nowait(fd, list, count as usize) };
     // SAFETY: called when the kernel has read the list, or it is ours.
     let pieces = || unsafe { Pieces::new(list, count as usize) };
-    let mut waits = Waits::of_file(current, Caller::Libc, fd, Direction::Write);
+    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
     let manner = manner(kind);
     if manner == Manner::Plainly {
         return plainly();

@@ -27,17 +27,34 @@ pub mod waits;
 
 use core::ffi::c_int;
 
+use crate::scheduler::Current;
 use crate::sys::{Result, errno};
 
 pub use waits::Waits;
 
-/// Who asks: whether O_NONBLOCK, where the program has set it, counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The coroutine that makes a call, and by which name: whether O_NONBLOCK, where the program has set it, counts.
+#[derive(Clone, Copy)]
 pub enum Caller {
-    /// A libc name: it does.
-    Libc,
-    /// A `dyco_*` function: it waits all the same.
-    Dyco,
+    /// By a libc name: it does.
+    Libc(Current),
+    /// By a `dyco_*` function: it waits all the same.
+    Dyco(Current),
+}
+
+impl Caller {
+    /// The coroutine.
+    #[inline(always)]
+    pub fn current(self) -> Current {
+        match self {
+            Caller::Libc(current) | Caller::Dyco(current) => current,
+        }
+    }
+
+    /// Whether O_NONBLOCK counts.
+    #[inline(always)]
+    pub fn heeds_nonblock(self) -> bool {
+        matches!(self, Caller::Libc(_))
+    }
 }
 
 /// A result as a C function that returns `ssize_t` gives it: the number, or -1 and `errno`.

@@ -32,7 +32,7 @@ impl Pieces {
     /// # Safety
     /// As [`Pieces::new`], of the message's array.
     pub unsafe fn of_message(message: &msghdr) -> Pieces {
-        Pieces { next: message.msg_iov, count: message.msg_iovlen as usize, skip: 0 }
+        Pieces { next: message.msg_iov, count: message.msg_iovlen, skip: 0 }
     }
 
     /// How many bytes are left.
@@ -103,7 +103,7 @@ pub fn message(list: *mut iovec, count: usize) -> msghdr {
     // SAFETY: a msghdr of zeros is an empty message.
     let mut message: msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = list;
-    message.msg_iovlen = count as _;
+    message.msg_iovlen = count;
     message
 }
 

@@ -2,6 +2,7 @@
 //! Receiving from sockets.
 
 use core::ffi::c_int;
+use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -9,7 +10,7 @@ use super::pieces::{Pieces, message, read_nowait};
 use super::waits::option;
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
-use crate::scheduler::{Current, Direction, in_vfork_child};
+use crate::scheduler::{Direction, in_vfork_child};
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
@@ -19,13 +20,22 @@ const NEVER_WAITS: c_int = libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUE
 /// Flags under which a TCP call that received less than it asked for has emptied the socket.
 const EMPTYING: c_int = libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITALL;
 
-/// `recv` and `recvfrom`.
+/// `recv`.
+///
+/// # Safety
+/// As recv(2).
+#[inline(always)]
+pub unsafe fn recv(caller: Caller, fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { recvfrom(caller, fd, buffer, length, flags, ptr::null_mut(), ptr::null_mut()) }
+}
+
+/// `recvfrom`.
 ///
 /// # Safety
 /// As recvfrom(2).
 #[inline]
 pub unsafe fn recvfrom(
-    current: Current,
     caller: Caller,
     fd: c_int,
     buffer: *mut c_void,
@@ -41,7 +51,7 @@ pub unsafe fn recvfrom(
     if flags & NEVER_WAITS != 0 {
         return attempt();
     }
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let got = waits.until(attempt)?;
     if got < length && got > 0 {
         if flags & libc::MSG_WAITALL != 0 && is_stream(fd) {
@@ -59,18 +69,12 @@ pub unsafe fn recvfrom(
 ///
 /// # Safety
 /// As recvmsg(2).
-pub unsafe fn recvmsg(
-    current: Current,
-    caller: Caller,
-    fd: c_int,
-    message: *mut msghdr,
-    flags: c_int,
-) -> Result<usize> {
+pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_int) -> Result<usize> {
     let attempt = || {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_recvmsg, fd, message, flags | libc::MSG_DONTWAIT) }
     };
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let got = if flags & NEVER_WAITS != 0 { attempt()? } else { waits.until(attempt)? };
     // SAFETY: the kernel has just filled the message in, so it and its pieces can be read.
     let (message, pieces) = unsafe { (&*message, Pieces::of_message(&*message)) };
@@ -106,8 +110,8 @@ pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
 ///
 /// # Safety
 /// As readv(2).
-pub unsafe fn readv(current: Current, caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Read);
+pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
+    let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
     let got = waits.until(|| {
         // SAFETY: the caller's promise.
@@ -170,7 +174,7 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
 #[inline]
 fn note_emptied(waits: &Waits, flags: c_int) {
     if flags & !EMPTYING == 0 && descriptors::get(waits.fd).tcp() {
-        waits.current.note_drained(waits.fd, Direction::Read);
+        waits.note_drained();
     }
 }
 

@@ -2,6 +2,7 @@
 //! Sending to sockets. On a stream a call returns when all is sent, or what was sent before an error or a timeout.
 
 use core::ffi::c_int;
+use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -9,17 +10,26 @@ use super::pieces::{Pieces, message, write_nowait};
 use super::waits::EAGAIN;
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
-use crate::scheduler::{Current, Direction, in_vfork_child};
+use crate::scheduler::{Direction, in_vfork_child};
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
-/// `send` and `sendto`.
+/// `send`.
+///
+/// # Safety
+/// As send(2).
+#[inline(always)]
+pub unsafe fn send(caller: Caller, fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { sendto(caller, fd, buffer, length, flags, ptr::null(), 0) }
+}
+
+/// `sendto`.
 ///
 /// # Safety
 /// As sendto(2).
 #[inline]
 pub unsafe fn sendto(
-    current: Current,
     caller: Caller,
     fd: c_int,
     buffer: *const c_void,
@@ -35,10 +45,10 @@ pub unsafe fn sendto(
     if flags & libc::MSG_DONTWAIT != 0 {
         return attempt(flags, address, address_length);
     }
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Write);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     let sent = match begin(&mut waits, || attempt(flags, address, address_length)) {
         Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
-            connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, core::ptr::null(), 0))
+            connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, ptr::null(), 0))
         }
         result => result,
     }?;
@@ -54,18 +64,12 @@ pub unsafe fn sendto(
 ///
 /// # Safety
 /// As sendmsg(2).
-pub unsafe fn sendmsg(
-    current: Current,
-    caller: Caller,
-    fd: c_int,
-    message: *const msghdr,
-    flags: c_int,
-) -> Result<usize> {
+pub unsafe fn sendmsg(caller: Caller, fd: c_int, message: *const msghdr, flags: c_int) -> Result<usize> {
     let attempt = |flags| {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_sendmsg, fd, message, flags | libc::MSG_DONTWAIT) }
     };
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Write);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     let result = if flags & libc::MSG_DONTWAIT != 0 {
         attempt(flags)
     } else {
@@ -73,7 +77,7 @@ pub unsafe fn sendmsg(
             Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
                 // SAFETY: the kernel has just read the message.
                 let mut plain = unsafe { *message };
-                plain.msg_name = core::ptr::null_mut();
+                plain.msg_name = ptr::null_mut();
                 plain.msg_namelen = 0;
                 let flags = flags & !libc::MSG_FASTOPEN | libc::MSG_DONTWAIT;
                 // SAFETY: the caller's message but for the address, which has been used.
@@ -110,8 +114,8 @@ pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
 ///
 /// # Safety
 /// As writev(2).
-pub unsafe fn writev(current: Current, caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    let mut waits = Waits::of_socket(current, caller, fd, Direction::Write);
+pub unsafe fn writev(caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     // pwritev2 and not sendmsg, which would send an empty datagram when there are no bytes.
     let sent = begin(&mut waits, || {
         // SAFETY: the caller's promise.

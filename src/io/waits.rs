@@ -8,7 +8,7 @@ use libc::{pollfd, timeval};
 use super::Caller;
 use super::flags::is_nonblocking;
 use crate::poller::descriptors::{self, Snapshot, flag};
-use crate::scheduler::{Current, Direction, Wake};
+use crate::scheduler::{Direction, Wake};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::{syscall, syscall_raw};
@@ -20,7 +20,6 @@ const LONGEST_PAUSE: Instant = 16 * MS;
 
 /// The waits of one call.
 pub struct Waits {
-    pub current: Current,
     caller: Caller,
     pub fd: c_int,
     direction: Direction,
@@ -34,13 +33,13 @@ pub struct Waits {
 impl Waits {
     /// For a socket, whose timeouts count.
     #[inline(always)]
-    pub fn of_socket(current: Current, caller: Caller, fd: c_int, direction: Direction) -> Waits {
-        Waits { current, caller, fd, direction, timed: true, deadline: None, pause: 0 }
+    pub fn of_socket(caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits { caller, fd, direction, timed: true, deadline: None, pause: 0 }
     }
 
     /// For anything else.
-    pub fn of_file(current: Current, caller: Caller, fd: c_int, direction: Direction) -> Waits {
-        Waits { timed: false, ..Waits::of_socket(current, caller, fd, direction) }
+    pub fn of_file(caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits { timed: false, ..Waits::of_socket(caller, fd, direction) }
     }
 
     /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to
@@ -61,8 +60,8 @@ impl Waits {
     /// Whether a try is sure to fail, and the call to wait.
     #[inline(always)]
     pub fn is_drained(&self) -> bool {
-        self.current.is_drained(self.fd, self.direction)
-            && (self.caller == Caller::Dyco || {
+        self.caller.current().is_drained(self.fd, self.direction)
+            && (!self.caller.heeds_nonblock() || {
                 let snapshot = descriptors::get(self.fd);
                 !snapshot.nonblocking() && !snapshot.shared()
             })
@@ -72,11 +71,17 @@ impl Waits {
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {
         let deadline = self.deadline()?;
-        self.current.note_drained(self.fd, self.direction);
-        match self.current.wait_fd(self.fd, self.events() as u32, deadline)? {
+        self.note_drained();
+        match self.caller.current().wait_fd(self.fd, self.events() as u32, deadline)? {
             Wake::Ready => Ok(()),
             Wake::TimedOut => Err(EAGAIN),
         }
+    }
+
+    /// Notes that the descriptor has been found empty (full).
+    #[inline(always)]
+    pub fn note_drained(&self) {
+        self.caller.current().note_drained(self.fd, self.direction);
     }
 
     /// Pauses where the kernel calls the descriptor ready and yet refuses: at first not at all (it may just have become
@@ -91,7 +96,7 @@ impl Waits {
         if now >= deadline {
             return Err(EAGAIN);
         }
-        self.current.sleep_until(deadline.min(now + self.pause));
+        self.caller.current().sleep_until(deadline.min(now + self.pause));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
@@ -102,7 +107,7 @@ impl Waits {
             return Ok(deadline);
         }
         let snapshot = descriptors::get(self.fd);
-        if self.caller == Caller::Libc && is_nonblocking(self.fd, snapshot)? {
+        if self.caller.heeds_nonblock() && is_nonblocking(self.fd, snapshot)? {
             return Err(EAGAIN);
         }
         let timeout = if self.timed { timeout(self.fd, snapshot, self.direction) } else { 0 };

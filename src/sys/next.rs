@@ -11,7 +11,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::{
-    epoll_event, fd_set, iovec, msghdr, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
+    epoll_event, fd_set, iovec, msghdr, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec,
+    timeval,
 };
 
 use super::{Errno, errno};
@@ -30,9 +31,9 @@ macro_rules! next_definitions {
             /// As libc's function of this name.
             #[inline]
             pub unsafe fn $name($($arg: $type),*) -> $return {
+                type Function = unsafe extern "C" fn($($type),*) -> $return;
                 // SAFETY: the slot holds the seed or libc's function of this name; both have this type.
-                let next: unsafe extern "C" fn($($type),*) -> $return =
-                    unsafe { core::mem::transmute(slot::$name.load(Relaxed)) };
+                let next = unsafe { core::mem::transmute::<*mut c_void, Function>(slot::$name.load(Relaxed)) };
                 // SAFETY: passed on to the caller.
                 unsafe { next($($arg),*) }
             }
