@@ -146,7 +146,7 @@ pub extern "C" fn dyco_coroutine_coroID() -> c_int {
 ///         ESRCH no such coroutine; EBUSY it has run already;
 ///         EINVAL stacksize too small or absurd; ENOMEM out of memory
 #[unsafe(no_mangle)]
-pub extern "C" fn dyco_coroutine_setStack(cid: c_int, stackptr: *mut c_void, stacksize: usize) -> c_int {
+pub unsafe extern "C" fn dyco_coroutine_setStack(cid: c_int, stackptr: *mut c_void, stacksize: usize) -> c_int {
     number(scheduler::set_stack(cid, stackptr, stacksize))
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests share: where things are, and the library under test.
 
+pub mod program;
+pub mod report;
+pub mod run;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs many cases at a time and reports them as cargo's own test runner does.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What became of a case.
+pub enum Outcome {
+    Passed,
+    /// With the reason.
+    Skipped(String),
+    /// With all that helps to find out why.
+    Failed(String),
+}
+
+/// Collects outcomes and prints a line for each.
+pub struct Report {
+    filters: Vec<String>,
+    began: Instant,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    skipped: usize,
+    failed: Vec<String>,
+}
+
+impl Report {
+    /// Words on the command line select the cases whose names hold all of them.
+    pub fn from_args() -> Report {
+        let filters = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+        Report { filters, began: Instant::now(), counts: Mutex::default() }
+    }
+
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.filters.iter().all(|filter| name.contains(filter.as_str()))
+    }
+
+    pub fn add(&self, name: &str, outcome: Outcome, took: Duration) {
+        let mut counts = self.counts.lock().expect("no panic while held");
+        let took = took.as_secs_f32();
+        match outcome {
+            Outcome::Passed => {
+                println!("test {name} ... ok ({took:.2}s)");
+                counts.passed += 1;
+            }
+            Outcome::Skipped(reason) => {
+                println!("test {name} ... ignored, {reason}");
+                counts.skipped += 1;
+            }
+            Outcome::Failed(why) => {
+                println!("test {name} ... FAILED ({took:.2}s)\n{}", why.trim_end());
+                counts.failed.push(name.to_string());
+            }
+        }
+    }
+
+    /// Calls `each` with every item, on as many threads as there are CPUs.
+    pub fn in_parallel<T: Sync>(items: &[T], each: impl Fn(&T) + Sync) {
+        let next = AtomicUsize::new(0);
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        each(item);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Prints the sum and ends the process.
+    pub fn finish(self) -> ! {
+        let counts = self.counts.into_inner().expect("no panic while held");
+        if !counts.failed.is_empty() {
+            println!("\nfailures:\n    {}", counts.failed.join("\n    "));
+        }
+        println!(
+            "\ntest result: {}. {} passed; {} failed; {} ignored; 0 measured; 0 filtered out; finished in {:.2}s\n",
+            if counts.failed.is_empty() { "ok" } else { "FAILED" },
+            counts.passed,
+            counts.failed.len(),
+            counts.skipped,
+            self.began.elapsed().as_secs_f32()
+        );
+        std::process::exit(if counts.failed.is_empty() { 0 } else { 101 })
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs a program in its own process group, within a time limit.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a program ended.
+pub struct Ended {
+    /// None: it did not end in time, and was killed.
+    pub status: Option<ExitStatus>,
+    /// What it wrote to stdout and stderr.
+    pub output: String,
+}
+
+/// Runs the command, without input; its output goes through the file `log`. Whatever it leaves behind in its process
+/// group is killed.
+pub fn run(command: &mut Command, limit: Duration, log: &Path) -> io::Result<Ended> {
+    let file = File::create(log)?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+    let mut child = command.spawn()?;
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if Instant::now() >= deadline {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    // SAFETY: no preconditions. A group that is gone is ESRCH; its number is not reused while the child is unreaped or
+    // has just been.
+    unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+    if status.is_none() {
+        child.wait()?;
+    }
+    Ok(Ended { status, output: String::from_utf8_lossy(&fs::read(log)?).into_owned() })
+}
+
+/// Gives the command so many descriptors, and no core file; false when that is more than this process may give.
+pub fn limit_descriptors(command: &mut Command, wanted: Option<u64>) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out parameter.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    if let Some(wanted) = wanted {
+        // SAFETY: no preconditions.
+        if wanted > limit.rlim_max && unsafe { libc::geteuid() } != 0 {
+            return false;
+        }
+        limit.rlim_cur = wanted;
+        limit.rlim_max = limit.rlim_max.max(wanted);
+    }
+    // SAFETY: setrlimit is async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::setrlimit(libc::RLIMIT_CORE, &no_core);
+            match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+    true
+}
