@@ -5,18 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project")
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use harness::{library_dir, read, root, scratch};
 
 fn example_names() -> Vec<String> {
     let files = fs::read_dir(root().join("c_examples")).expect("c_examples");
@@ -33,10 +27,8 @@ fn example_names() -> Vec<String> {
 fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("examples");
-        fs::create_dir_all(&folder).expect("folder for the examples");
+        let folder = scratch("examples");
         for name in example_names() {
-            let library = harness::library_dir();
             let output = Command::new("gcc")
                 .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
                 .arg(root().join("include"))
@@ -44,8 +36,8 @@ fn example(name: &str) -> PathBuf {
                 .arg("-o")
                 .arg(folder.join(&name))
                 .arg("-L")
-                .arg(library)
-                .arg(format!("-Wl,-rpath,{}", library.display()))
+                .arg(library_dir())
+                .arg(format!("-Wl,-rpath,{}", library_dir().display()))
                 .arg("-ldyco")
                 .output()
                 .expect("gcc runs");
