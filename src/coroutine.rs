@@ -106,6 +106,8 @@ pub struct Coroutine {
     pub cid: c_int,
     /// The next one in its bucket of the table of cids.
     pub next_in_bucket: *mut Coroutine,
+    /// The floating-point control state that it starts with: its maker's.
+    pub float_control: usize,
     /// What it runs.
     pub entry: Option<Entry>,
     /// With what.

@@ -33,8 +33,6 @@ pub struct Heap {
     entries: *mut Entry,
     length: usize,
     capacity: usize,
-    /// How many timers are set; entries may be more.
-    set: usize,
 }
 
 impl Timer {
@@ -75,12 +73,7 @@ impl Heap {
         // SAFETY: `entries` is null or ours; it is not used again.
         unsafe { memory::free(self.entries) };
         self.entries = ptr::null_mut();
-        (self.length, self.capacity, self.set) = (0, 0, 0);
-    }
-
-    /// Whether no timer is set.
-    pub fn is_idle(&self) -> bool {
-        self.set == 0
+        (self.length, self.capacity) = (0, 0);
     }
 
     /// Sets `timer`, which is not set, to `deadline`, which is not [`NEVER`].
@@ -92,7 +85,6 @@ impl Heap {
         // SAFETY: the caller's promise; a present entry's index is within the heap.
         unsafe {
             (*timer).deadline = deadline;
-            self.set += 1;
             let index = (*timer).index;
             if index == ABSENT {
                 debug_assert!(self.length < self.capacity);
@@ -112,10 +104,7 @@ impl Heap {
     pub unsafe fn cancel(&mut self, timer: *mut Timer) {
         // SAFETY: the caller's promise.
         unsafe {
-            if (*timer).deadline != NEVER {
-                (*timer).deadline = NEVER;
-                self.set -= 1;
-            }
+            (*timer).deadline = NEVER;
         }
     }
 

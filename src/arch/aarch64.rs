@@ -13,6 +13,7 @@ use core::ffi::c_void;
 ///
 /// # Safety
 /// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
+#[rustfmt::skip] // an instruction and what it does to the frame on one line
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
     naked_asm!(
@@ -69,17 +70,29 @@ unsafe extern "C" fn entry() {
     )
 }
 
-/// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return.
-/// The frame starts with the caller's floating-point control state, as a new thread's does.
+/// The caller's floating-point control state, as a first frame holds it.
+#[inline(always)]
+pub fn float_control() -> usize {
+    let fpcr;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags)) };
+    fpcr
+}
+
+/// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return, under the
+/// floating-point control state that [`float_control`] gave.
 ///
 /// # Safety
 /// The 192 bytes below `top` are writable and unused.
-pub unsafe fn prepare(top: *mut u8, function: unsafe extern "C" fn(*mut c_void) -> !, argument: *mut c_void) -> *mut u8 {
+pub unsafe fn prepare(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void) -> !,
+    argument: *mut c_void,
+    float_control: usize,
+) -> *mut u8 {
     let top = (top as usize & !15) as *mut usize;
-    let fpcr: usize;
     // SAFETY: the caller gives the room.
     unsafe {
-        asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags));
         let frame = top.sub(22);
         for word in 0..22 {
             frame.add(word).write(0);
@@ -87,7 +100,7 @@ pub unsafe fn prepare(top: *mut u8, function: unsafe extern "C" fn(*mut c_void) 
         frame.write(argument as usize); // x19
         frame.add(1).write(function as usize); // x20
         frame.add(11).write(entry as *const () as usize); // x30
-        frame.add(20).write(fpcr);
+        frame.add(20).write(float_control);
         frame.cast()
     }
 }

@@ -24,6 +24,7 @@ use core::ffi::c_void;
 ///
 /// # Safety
 /// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
+#[rustfmt::skip] // an instruction and what it does to the frame on one line
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
     naked_asm!(
@@ -75,30 +76,36 @@ pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
 /// (rather than a jump) puts the return address inside this function's description.
 #[unsafe(naked)]
 unsafe extern "C" fn entry() {
-    naked_asm!(
-        ".cfi_startproc",
-        ".cfi_undefined rip",
-        "endbr64",
-        "mov rdi, r12",
-        "call r13",
-        "ud2",
-        ".cfi_endproc",
-    )
+    naked_asm!(".cfi_startproc", ".cfi_undefined rip", "endbr64", "mov rdi, r12", "call r13", "ud2", ".cfi_endproc",)
 }
 
-/// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return.
-/// The frame starts with the caller's floating-point control state, as a new thread's does.
+/// The caller's floating-point control state, as a first frame holds it.
+#[inline(always)]
+pub fn float_control() -> usize {
+    let (mut mxcsr, mut control) = (0u32, 0u16);
+    // SAFETY: stores the two registers.
+    unsafe {
+        asm!("stmxcsr dword ptr [{}]", "fnstcw word ptr [{}]", in(reg) &mut mxcsr, in(reg) &mut control, options(nostack));
+    }
+    usize::from(control) << 32 | mxcsr as usize
+}
+
+/// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return, under the
+/// floating-point control state that [`float_control`] gave.
 ///
 /// # Safety
 /// The 80 bytes below `top` are writable and unused.
-pub unsafe fn prepare(top: *mut u8, function: unsafe extern "C" fn(*mut c_void) -> !, argument: *mut c_void) -> *mut u8 {
+pub unsafe fn prepare(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void) -> !,
+    argument: *mut c_void,
+    float_control: usize,
+) -> *mut u8 {
     let top = (top as usize & !15) as *mut usize;
-    let (mut mxcsr, mut control) = (0u32, 0u16);
     // SAFETY: the caller gives the room; 16-byte alignment of `top` makes `entry`'s call site aligned as the ABI asks.
     unsafe {
-        asm!("stmxcsr dword ptr [{}]", "fnstcw word ptr [{}]", in(reg) &mut mxcsr, in(reg) &mut control, options(nostack));
         let frame = top.sub(8);
-        frame.write(usize::from(control) << 32 | mxcsr as usize);
+        frame.write(float_control);
         frame.add(1).write(0); // r15
         frame.add(2).write(0); // r14
         frame.add(3).write(function as usize); // r13

@@ -67,6 +67,7 @@ pub unsafe extern "C" fn pselect(
     match current() {
         // SAFETY: the caller keeps libc's promises.
         Some(current) => {
+            // SAFETY: the program keeps libc's promises.
             c_number(unsafe { io::select::pselect(current, count, [reads, writes, exceptions], timeout, mask) })
         }
         // SAFETY: the same.

@@ -57,6 +57,7 @@ pub unsafe extern "C" fn clock_nanosleep(
     match current() {
         // SAFETY: the caller keeps libc's promises.
         Some(current) if time::can_sleep_by(clock) => {
+            // SAFETY: the program's promise.
             match unsafe { time::clock_nanosleep(current, clock, flags, time) } {
                 Ok(()) => 0,
                 Err(errno) => errno.0,

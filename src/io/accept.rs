@@ -41,7 +41,8 @@ pub unsafe fn accept4(
         }
         let lock = FlagLock::take(fd);
         if poll_now(fd, libc::POLLIN) == 0 {
-            Err(EAGAIN)
+            // Nobody can connect to what does not listen: the kernel says so at once.
+            if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() }
         } else if listener.known() && !listener.shared() {
             call()
         } else {

@@ -91,10 +91,10 @@ impl Scheduler {
     unsafe fn forget_if_old(&mut self, watch: *mut super::watch::Watch) {
         // SAFETY: the caller's promise.
         unsafe {
-            if let Some((fd, generation)) = (*watch).registration() {
-                if descriptors::get(fd).generation != generation {
-                    self.forget_watch(fd, generation, true);
-                }
+            if let Some((fd, generation)) = (*watch).registration()
+                && descriptors::get(fd).generation != generation
+            {
+                self.forget_watch(fd, generation, true);
             }
         }
     }

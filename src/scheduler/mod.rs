@@ -47,7 +47,7 @@ pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
 pub use wait::{
-    Closing, Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
+    Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
 };
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.

@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::Scheduler;
 use crate::arch::slot;
-use crate::sys::message::Line;
 use crate::sys::memory;
+use crate::sys::message::Line;
 
 /// What the line says.
 pub struct Report {
@@ -50,14 +50,14 @@ pub unsafe fn prepare_thread(scheduler: *mut Scheduler) {
     unsafe {
         let mut present: libc::stack_t = zeroed();
         libc::sigaltstack(ptr::null(), &mut present);
-        if present.ss_flags & libc::SS_DISABLE != 0 {
-            if let Ok(stack) = memory::map(alternate_size(), 0) {
-                let ours = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: alternate_size() };
-                if libc::sigaltstack(&ours, ptr::null_mut()) == 0 {
-                    (*scheduler).alternate_stack = stack.as_ptr();
-                } else {
-                    memory::unmap(stack.as_ptr(), alternate_size());
-                }
+        if present.ss_flags & libc::SS_DISABLE != 0
+            && let Ok(stack) = memory::map(alternate_size(), 0)
+        {
+            let ours = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: alternate_size() };
+            if libc::sigaltstack(&ours, ptr::null_mut()) == 0 {
+                (*scheduler).alternate_stack = stack.as_ptr();
+            } else {
+                memory::unmap(stack.as_ptr(), alternate_size());
             }
         }
         if INSTALLED.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {

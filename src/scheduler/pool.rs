@@ -125,7 +125,8 @@ impl Pool {
                 match (*scheduler).stacks.take(self.stack_size) {
                     Ok((base, slab)) => {
                         let stack = &mut (*coroutine).stack;
-                        (stack.base, stack.size, stack.home.slab, stack.kind) = (base, self.stack_size, slab, Kind::Own);
+                        (stack.base, stack.size, stack.home.slab, stack.kind) =
+                            (base, self.stack_size, slab, Kind::Own);
                     }
                     Err(errno) => {
                         (*scheduler).coroutines.remove(coroutine);
@@ -212,7 +213,10 @@ pub unsafe fn give_back(coroutine: *mut Coroutine) {
     unsafe {
         let pool = &mut *(*coroutine).pool.cast::<Pool>();
         pool.active -= 1;
-        if (*coroutine).stack.kind == Kind::Own && (*coroutine).stack.size == pool.stack_size && pool.idle_count < pool.total {
+        if (*coroutine).stack.kind == Kind::Own
+            && (*coroutine).stack.size == pool.stack_size
+            && pool.idle_count < pool.total
+        {
             pool.idle.add(pool.idle_count).write(ptr::read(&raw const (*coroutine).stack));
             pool.idle_count += 1;
             (*coroutine).stack = core::mem::zeroed();

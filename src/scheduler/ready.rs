@@ -58,8 +58,11 @@ impl Queues {
     pub fn pop(&mut self) -> *mut Coroutine {
         // SAFETY: the lists are initialised and hold waiters of valid control blocks: ending one takes it off.
         unsafe {
-            let link = if self.urgent.is_empty() { List::pop_front(&mut self.normal) } else { self.pop_fairly() };
-            owner(link)
+            if self.urgent.is_empty() {
+                self.in_a_row = 0;
+                return owner(List::pop_front(&mut self.normal));
+            }
+            owner(self.pop_fairly())
         }
     }
 

@@ -246,6 +246,7 @@ pub(super) unsafe fn prepare(coroutine: *mut Coroutine) {
         if (*coroutine).stack.kind == Kind::Caller {
             (*coroutine).stack.mark_bottom();
         }
-        (*coroutine).stack.sp = arch::prepare((*coroutine).stack.top(), start, coroutine.cast());
+        let (top, control) = ((*coroutine).stack.top(), (*coroutine).float_control);
+        (*coroutine).stack.sp = arch::prepare(top, start, coroutine.cast(), control);
     }
 }

@@ -298,7 +298,8 @@ pub fn descriptor_closed(closing: Closing, closed: bool) {
     let mut others = closing.watchers;
     if let Some(scheduler) = this() {
         // SAFETY: this thread's scheduler is valid.
-        others -= u32::from(unsafe { (*scheduler.as_ptr()).forget_watch(closing.fd, closing.generation, closed) }).min(others);
+        others -= u32::from(unsafe { (*scheduler.as_ptr()).forget_watch(closing.fd, closing.generation, closed) })
+            .min(others);
     }
     if others > 0 {
         registry::tell_closed(closing.fd, closing.generation, closed);

@@ -16,7 +16,7 @@ use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::Scheduler;
-use crate::coroutine::{Wake, Waiter};
+use crate::coroutine::{Waiter, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors::{self, Snapshot};
 use crate::poller::epoll::{Added, BASE, Event};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A waitgroup: members report that they are done, others wait until enough have.
 
-
 use super::queue::Queue;
 use crate::scheduler;
 use crate::sys::{Errno, Result, memory};

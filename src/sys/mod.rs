@@ -8,8 +8,8 @@
 pub mod clock;
 pub mod errno;
 pub mod memory;
-pub mod next;
 pub mod message;
+pub mod next;
 pub mod syscall;
 
 pub use errno::{Errno, Result};
