@@ -89,7 +89,8 @@ impl Server {
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         let mut line = String::new();
         output.read_line(&mut line).expect("first line");
-        let port = line.split("port ").nth(1).and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
+        let port =
+            line.split("port ").nth(1).and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
         let port = port.unwrap_or_else(|| panic!("no port in {line:?}"));
         Server { process, output, port }
     }
@@ -161,6 +162,14 @@ fn the_documents_know_every_example() {
     let source = read("c_examples/quickstart.c");
     let (_, shown) = source.split_once('\n').expect("a licence line");
     assert!(read("README.md").contains(shown.trim()), "README.md does not show c_examples/quickstart.c as it is");
+}
+
+#[test]
+fn the_documents_know_every_hook() {
+    let document = read("docs/hooks.md");
+    for name in read("tools/hooks.list").lines() {
+        assert!(document.contains(&format!("`{name}`")), "{name} is not in docs/hooks.md");
+    }
 }
 
 #[test]
@@ -294,7 +303,10 @@ fn server_with_10000_connections() {
         assert_eq!(server.descriptors_become(before), before);
         let (now, peak) = (server.status("VmRSS:"), server.status("VmHWM:"));
         println!("{text}memory before {memory} kB, at most {peak} kB, now {now} kB");
-        assert!(now < memory + 2048 + (peak - memory) / 4, "memory before {memory} kB, at most {peak} kB, now {now} kB");
+        assert!(
+            now < memory + 2048 + (peak - memory) / 4,
+            "memory before {memory} kB, at most {peak} kB, now {now} kB"
+        );
     }
     assert_eq!(server.stop(), "served 30100 connections, 10000 at the same time, 0 broken, 0 still open\n");
 }
