@@ -58,6 +58,14 @@
  * peer, a timer or a child (recv, read, poll ...) park their coroutine only. */
 #define COROUTINE_HOOK 1
 
+/* The library was built with the TLS calls; they are declared where a program
+ * asks for them, because they need OpenSSL's headers. */
+#define DYCO_SSL_ENABLE 1
+#ifdef DYCO_SSL_OK
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
+
 /* ---- Helpers for programs -----------------------------------------------
  * Statements that stay in every build, also under NDEBUG.
  */
@@ -575,6 +583,90 @@ void dyco_schedcall_stop(void);
  */
 void dyco_schedcall_abort(void);
 
+/* ---- Sockets ------------------------------------------------------------
+ */
+
+/**
+ * As socket(2). A stream socket gets SO_REUSEADDR.
+ *
+ * The descriptor is an ordinary blocking one: O_NONBLOCK need not be set,
+ * and if the program sets it, the dyco_* calls wait all the same.
+ *
+ * Returns the descriptor, or -1 with errno set as by socket(2).
+ */
+int dyco_socket(int domain, int type, int protocol);
+
+/**
+ * As close(2). Coroutines of any thread that wait for fd are woken; their
+ * calls fail with EBADF.
+ *
+ * Returns 0, or -1 with errno set as by close(2).
+ */
+int dyco_close(int fd);
+
+/**
+ * As accept(2), except that only the calling coroutine waits.
+ *
+ * Returns the connection's descriptor, or -1 with errno set as by accept(2);
+ * EAGAIN when SO_RCVTIMEO of the listener is over.
+ */
+int dyco_accept(int fd, struct sockaddr *addr, socklen_t *addrlen);
+
+/**
+ * As connect(2), except that only the calling coroutine waits: as long as
+ * the kernel tries, or until SO_SNDTIMEO is over, which is EINPROGRESS.
+ *
+ * Returns 0, or -1 with errno set as by connect(2).
+ */
+int dyco_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
+
+/**
+ * As send(2), except that only the calling coroutine waits.
+ *
+ * On a stream it returns when all len bytes are sent, or with the number
+ * that were sent before an error or before SO_SNDTIMEO was over. With
+ * MSG_DONTWAIT it does not wait.
+ *
+ * Returns how many bytes were sent, or -1 with errno set as by send(2);
+ * EAGAIN when SO_SNDTIMEO is over and nothing was sent.
+ */
+ssize_t dyco_send(int fd, const void *buf, size_t len, int flags);
+
+/**
+ * As recv(2), except that only the calling coroutine waits: until something
+ * has come, or until SO_RCVTIMEO is over. With MSG_DONTWAIT it does not wait.
+ *
+ * Returns how many bytes were received, 0 at the end of a stream, or -1 with
+ * errno set as by recv(2); EAGAIN when SO_RCVTIMEO is over.
+ */
+ssize_t dyco_recv(int fd, void *buf, size_t len, int flags);
+
+/**
+ * As sendto(2), except that only the calling coroutine waits; see dyco_send.
+ *
+ * Returns how many bytes were sent, or -1 with errno set as by sendto(2).
+ */
+ssize_t dyco_sendto(int fd,
+                    const void *buf,
+                    size_t len,
+                    int flags,
+                    const struct sockaddr *addr,
+                    socklen_t addrlen);
+
+/**
+ * As recvfrom(2), except that only the calling coroutine waits; see
+ * dyco_recv. addr and addrlen may be NULL.
+ *
+ * Returns how many bytes were received, or -1 with errno set as by
+ * recvfrom(2).
+ */
+ssize_t dyco_recvfrom(int fd,
+                      void *buf,
+                      size_t len,
+                      int flags,
+                      struct sockaddr *addr,
+                      socklen_t *addrlen);
+
 /* ---- Channels -----------------------------------------------------------
  * A channel holds one message. Any number of coroutines of a thread may
  * send and receive; each side is served in the order in which it came.
@@ -808,6 +900,65 @@ int dyco_semaphore_wait(dyco_semaphore *sem, int timeout);
  *         permits; EPERM coroutines of another thread wait
  */
 int dyco_semaphore_signal(dyco_semaphore *sem);
+
+#if defined(DYCO_SSL_OK)
+/* ---- TLS ----------------------------------------------------------------
+ * OpenSSL's calls of these names, except that only the coroutine waits.
+ * Define DYCO_SSL_OK before including this header, and link with
+ * -ldyco -lssl -lcrypto.
+ */
+
+/**
+ * As SSL_accept(): waits for the client's side of the handshake.
+ *
+ * A wait honours SO_RCVTIMEO and SO_SNDTIMEO of the socket.
+ *
+ * @param ssl the session; its socket may block or not
+ * @return 1, else as SSL_accept(), for SSL_get_error(); -1 and errno:
+ *         EAGAIN a timeout of the socket ran out, and the call may be
+ *         repeated; EINVAL ssl is NULL; ENOSYS the program has no OpenSSL
+ */
+int dyco_SSL_accept(SSL *ssl);
+#endif
+
+#if defined(DYCO_SSL_OK)
+/**
+ * As SSL_connect(): waits for the server's side of the handshake.
+ *
+ * @param ssl the session
+ * @return 1, else as SSL_connect(); -1 and errno as dyco_SSL_accept()
+ */
+int dyco_SSL_connect(SSL *ssl);
+#endif
+
+#if defined(DYCO_SSL_OK)
+/**
+ * As SSL_read(): waits until there is data.
+ *
+ * @param ssl the session
+ * @param buf where the data goes
+ * @param num bytes of room
+ * @return how many bytes were read (> 0), else as SSL_read(), for
+ *         SSL_get_error(); -1 and errno: EAGAIN a timeout of the socket
+ *         ran out: SSL_get_error() says what was waited for, and the
+ *         session is still good; EINVAL; ENOSYS
+ */
+int dyco_SSL_read(SSL *ssl, void *buf, int num);
+#endif
+
+#if defined(DYCO_SSL_OK)
+/**
+ * As SSL_write(): waits until all is written (with
+ * SSL_MODE_ENABLE_PARTIAL_WRITE: some).
+ *
+ * @param ssl the session
+ * @param buf the data
+ * @param num its bytes
+ * @return how many bytes were written (> 0), else as SSL_write(); -1 and
+ *         errno as dyco_SSL_read(): repeat the call with the same data
+ */
+int dyco_SSL_write(SSL *ssl, const void *buf, int num);
+#endif
 
 /* ---- Asymmetric coroutines ----------------------------------------------
  * An asymmetric coroutine is never scheduled: it runs when it is resumed,

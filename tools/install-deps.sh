@@ -34,6 +34,8 @@ need strace strace
 need curl curl
 need netcat-openbsd nc
 need file file
+need libssl-dev /usr/include/openssl/ssl.h
+need openssl openssl
 if [ "$(uname -m)" = x86_64 ]; then
     need qemu-user qemu-aarch64
     need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

@@ -18,6 +18,9 @@ pub mod waitgroup;
 
 pub mod semaphore;
 
+#[cfg(feature = "ssl")]
+pub mod tls;
+
 pub mod asymmetric;
 
 use core::ffi::c_int;

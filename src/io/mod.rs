@@ -22,6 +22,8 @@ pub mod send;
 pub mod signal_mask;
 pub mod socket;
 pub mod time;
+#[cfg(feature = "ssl")]
+pub mod tls;
 pub mod wait;
 pub mod waits;
 

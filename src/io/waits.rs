@@ -107,6 +107,9 @@ impl Waits {
             return Ok(deadline);
         }
         let snapshot = descriptors::get(self.fd);
+        if self.caller.heeds_nonblock() && self.caller.current().is_impatient(self.fd) {
+            return Err(EAGAIN);
+        }
         if self.caller.heeds_nonblock() && is_nonblocking(self.fd, snapshot)? {
             return Err(EAGAIN);
         }

@@ -92,6 +92,9 @@ pub struct Scheduler {
     slots: shared::Slots,
     coroutines: table::Table,
     loop_wait: Instant,
+    /// Descriptors for which calls do not wait at this moment; -1: none.
+    impatient: [i32; 2],
+    been_impatient: bool,
     exceptions_search: exceptions::Search,
     /// How many live coroutines the loop has to run: all but the asymmetric ones.
     scheduled: usize,
@@ -168,6 +171,7 @@ impl Scheduler {
     unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
         self.errno = errno::location();
         self.loop_wait = loop_wait;
+        self.impatient = [-1; 2];
         self.serial = run::next_epoch();
         self.epoch = self.serial;
         // SAFETY: the caller's promise.

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TLS over OpenSSL: the four calls that wait.
+//!
+//! OpenSSL is the program's: its functions are weak references, and a program that makes an `SSL` has them. Each call lets
+//! OpenSSL try without waiting, asks what it wants, and waits for exactly that: so data that is buffered in the `SSL`,
+//! renegotiation and key updates need no care of ours, and a silent peer holds only its own coroutine.
+//!
+//! OpenSSL reads and writes through libc names that are our hooks. For the time of the try the hooks are told not to wait
+//! for the session's descriptors; where they are not in between, O_NONBLOCK is set for a moment.
+//!
+//! The error queue is the thread's: it is emptied before each try, and no other coroutine runs between the try and the
+//! return, so what is in it then is of this call.
+
+use core::ffi::{c_int, c_void};
+use core::mem::transmute;
+
+use super::flags::{FlagLock, is_nonblocking};
+use super::{Caller, Waits};
+use crate::arch::weak_address;
+use crate::poller::descriptors;
+use crate::scheduler::{Current, Direction, current};
+use crate::sys::{Errno, errno};
+use crate::syscall;
+
+/// OpenSSL's `SSL`.
+pub type Ssl = c_void;
+
+const SSL_ERROR_WANT_READ: c_int = 2;
+const SSL_ERROR_WANT_WRITE: c_int = 3;
+
+type OfSsl = unsafe extern "C" fn(*const Ssl) -> c_int;
+type GetError = unsafe extern "C" fn(*const Ssl, c_int) -> c_int;
+type ClearError = unsafe extern "C" fn();
+type Handshake = unsafe extern "C" fn(*mut Ssl) -> c_int;
+type Read = unsafe extern "C" fn(*mut Ssl, *mut c_void, c_int) -> c_int;
+type Write = unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int;
+
+/// A function of OpenSSL, of the given type; `None` when the program has none.
+macro_rules! openssl {
+    ($name:literal, $kind:ty) => {{
+        let address = weak_address!($name);
+        // SAFETY: the symbol is OpenSSL's function, whose prototype is stable since 1.1.0.
+        if address.is_null() { None } else { Some(unsafe { transmute::<*mut c_void, $kind>(address) }) }
+    }};
+}
+
+/// `SSL_accept`.
+///
+/// # Safety
+/// `ssl` is a live `SSL`, as for the call itself; so for the others.
+pub unsafe fn accept(ssl: *mut Ssl) -> c_int {
+    let Some(call) = openssl!("SSL_accept", Handshake) else { return absent() };
+    // SAFETY: the caller's promise.
+    unsafe { wait(ssl, &mut || call(ssl)) }
+}
+
+/// `SSL_connect`.
+///
+/// # Safety
+/// As [`accept`].
+pub unsafe fn connect(ssl: *mut Ssl) -> c_int {
+    let Some(call) = openssl!("SSL_connect", Handshake) else { return absent() };
+    // SAFETY: the caller's promise.
+    unsafe { wait(ssl, &mut || call(ssl)) }
+}
+
+/// `SSL_read`.
+///
+/// # Safety
+/// As [`accept`]; `buffer` has `room` writable bytes.
+pub unsafe fn read(ssl: *mut Ssl, buffer: *mut c_void, room: c_int) -> c_int {
+    let Some(call) = openssl!("SSL_read", Read) else { return absent() };
+    // SAFETY: the caller's promise.
+    unsafe { wait(ssl, &mut || call(ssl, buffer, room)) }
+}
+
+/// `SSL_write`.
+///
+/// # Safety
+/// As [`accept`]; `buffer` has `size` readable bytes.
+pub unsafe fn write(ssl: *mut Ssl, buffer: *const c_void, size: c_int) -> c_int {
+    let Some(call) = openssl!("SSL_write", Write) else { return absent() };
+    // SAFETY: the caller's promise.
+    unsafe { wait(ssl, &mut || call(ssl, buffer, size)) }
+}
+
+fn absent() -> c_int {
+    errno::set(Errno(libc::ENOSYS));
+    -1
+}
+
+/// Makes `call` until it does something else than ask for a descriptor, and waits in between. When the program's
+/// SO_RCVTIMEO or SO_SNDTIMEO ends a wait: -1, EAGAIN, and what OpenSSL wanted still to be asked for.
+///
+/// # Safety
+/// `ssl` is a live `SSL` and `call` a call on it.
+unsafe fn wait(ssl: *mut Ssl, call: &mut dyn FnMut() -> c_int) -> c_int {
+    let (Some(clear), Some(get_error), Some(read_fd), Some(write_fd)) = (
+        openssl!("ERR_clear_error", ClearError),
+        openssl!("SSL_get_error", GetError),
+        openssl!("SSL_get_rfd", OfSsl),
+        openssl!("SSL_get_wfd", OfSsl),
+    ) else {
+        return absent();
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(current) = current() else {
+            clear();
+            return call();
+        };
+        let (incoming, outgoing) = (read_fd(ssl), write_fd(ssl));
+        let mut reads = Waits::of_socket(Caller::Dyco(current), incoming, Direction::Read);
+        let mut writes = Waits::of_socket(Caller::Dyco(current), outgoing, Direction::Write);
+        loop {
+            clear();
+            let result = without_waiting(current, incoming, outgoing, call);
+            if result > 0 {
+                return result;
+            }
+            let before = errno::get();
+            let wanted = match get_error(ssl, result) {
+                SSL_ERROR_WANT_READ => &mut reads,
+                SSL_ERROR_WANT_WRITE => &mut writes,
+                _ => {
+                    errno::set(before);
+                    return result;
+                }
+            };
+            // An SSL without a descriptor: only the program knows where its bytes come from.
+            if wanted.fd < 0 {
+                return result;
+            }
+            if let Err(error) = wanted.park() {
+                clear();
+                errno::set(error);
+                return -1;
+            }
+        }
+    }
+}
+
+/// Makes `call` such that neither descriptor makes it wait.
+fn without_waiting(current: Current, incoming: c_int, outgoing: c_int, call: &mut dyn FnMut() -> c_int) -> c_int {
+    // Until a hook has been seen between OpenSSL and the kernel, there may be none.
+    let _unblocked = (!current.has_been_impatient()).then(|| [unblock(incoming), unblock(outgoing)]);
+    current.impatiently([incoming, outgoing], call)
+}
+
+/// Sets O_NONBLOCK until the result goes away, unless the program has set it.
+fn unblock(fd: c_int) -> Option<Unblocked> {
+    if fd < 0 || is_nonblocking(fd, descriptors::get(fd)) != Ok(false) {
+        return None;
+    }
+    let lock = FlagLock::take(fd);
+    set_nonblocking(fd, 1).then_some(Unblocked { fd, _lock: lock })
+}
+
+/// A descriptor that does not block for a moment.
+struct Unblocked {
+    fd: c_int,
+    _lock: FlagLock,
+}
+
+impl Drop for Unblocked {
+    fn drop(&mut self) {
+        set_nonblocking(self.fd, 0);
+    }
+}
+
+fn set_nonblocking(fd: c_int, value: c_int) -> bool {
+    // SAFETY: FIONBIO reads one int.
+    unsafe { syscall!(SYS_ioctl, fd, libc::FIONBIO, &raw const value) }.is_ok()
+}
