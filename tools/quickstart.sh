@@ -13,6 +13,7 @@ connections=${QUICKSTART_CONNECTIONS:-500}
 messages=${QUICKSTART_MESSAGES:-100}
 prefix=$PWD/.prefix
 server=
+client=
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
@@ -25,10 +26,10 @@ quietly() { # output only if it fails
 finish() {
     status=$?
     trap - EXIT
-    if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || :
-        wait "$server" 2>/dev/null || :
-    fi
+    for process in $client $server; do
+        kill "$process" 2>/dev/null || :
+        wait "$process" 2>/dev/null || :
+    done
     rm -rf "$work"
     exit "$status"
 }
@@ -100,8 +101,12 @@ done
 say "   socket_server: $(cat "$work/server.out")"
 
 step "Driving it with $connections connections at the same time, $messages messages on each"
+# In the background, because a shell that waits for a foreground command takes no signals.
 status=0
-timeout 300 "$work/socket_client" "$port" "$connections" "$messages" >"$work/client.out" 2>&1 || status=$?
+timeout 300 "$work/socket_client" "$port" "$connections" "$messages" >"$work/client.out" 2>&1 &
+client=$!
+wait "$client" || status=$?
+client=
 sed 's/^/   socket_client: /' "$work/client.out"
 [ "$status" = 0 ] || fail "the client failed with status $status"
 
