@@ -9,13 +9,14 @@
 #   make header       write include/dyco_coroutine.h anew from src/capi/
 #   make clean
 #
-# HOOK=no leaves the libc names alone. TRIPLE=aarch64-unknown-linux-gnu builds for another machine.
+# HOOK=no leaves the libc names alone, SSL=no leaves the TLS calls out. TRIPLE=aarch64-unknown-linux-gnu builds for another machine.
 
 VERSION = 3.0.0
 PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 HOOK = yes
+SSL = yes
 
 CC = gcc
 CFLAGS = -O2 -g -Wall -Wextra
@@ -23,7 +24,8 @@ CARGO = cargo
 INSTALL = install
 
 target := $(or $(CARGO_TARGET_DIR),target)
-cargo_flags := $(if $(filter no,$(HOOK)),--no-default-features)
+features := $(if $(filter no,$(HOOK)),,hook) $(if $(filter no,$(SSL)),,ssl)
+cargo_flags := --no-default-features --features "$(features)"
 ifdef TRIPLE
 gnu := $(subst -unknown,,$(TRIPLE))
 built := $(target)/$(TRIPLE)/release
@@ -85,6 +87,10 @@ install: lib
 	$(INSTALL) -d $(headerdir)/dyco $(libdir)/pkgconfig
 	$(INSTALL) -m 644 include/dyco_coroutine.h $(headerdir)
 	$(INSTALL) -m 644 include/dyco/dyco_coroutine.h $(headerdir)/dyco
+ifeq ($(SSL),no)
+	sed -i '/^\/\* The library was built with the TLS calls/,/^#endif/d; /^#if defined(DYCO_SSL_OK)/,/^#endif/d' \
+	    $(headerdir)/dyco_coroutine.h
+endif
 ifeq ($(HOOK),no)
 	sed -i '/^\/\* The library was built with the hooks/,/^#define COROUTINE_HOOK/d' $(headerdir)/dyco_coroutine.h
 endif
