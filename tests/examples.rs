@@ -172,6 +172,23 @@ fn the_documents_know_every_hook() {
     }
 }
 
+/// The README's first command.
+#[test]
+fn make_quickstart() {
+    let output = Command::new("timeout")
+        .args(["300", "make", "-C"])
+        .arg(root())
+        .arg("quickstart")
+        .env("QUICKSTART_MESSAGES", "20")
+        .output()
+        .expect("timeout(1) runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["connections  501, 500 of them at the same time", "messages     10000,", "errors       0", "threads      1"] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
 #[test]
 fn sleep() {
     let text = printed("sleep", &[]);

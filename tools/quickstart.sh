@@ -69,7 +69,8 @@ if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"
 fi
 command -v cargo >/dev/null || fail "Rust is missing; get it with: $get_rust"
 rust=$(cargo --version | cut -d' ' -f2)
-printf '%s\n%s\n' "$wanted" "$rust" | sort -V -C || fail "Rust $rust is too old, $wanted is needed; get it with: $get_rust"
+printf '%s\n%s\n' "$wanted" "$rust" | sort -V -C ||
+    fail "Rust $rust is too old, $wanted is needed; get it with: $get_rust"
 
 # --- build and install ------------------------------------------------------
 
@@ -127,8 +128,14 @@ server=
 [ "$status" = 0 ] || { cat "$work/server.out" >&2; fail "the server ended with status $status"; }
 
 step "What happened"
-sed -n 's/^served /   The server served /p' "$work/server.out"
-sed -n 's/^\(.*\) connections at the same time, \(.*\) messages echoed, \(.*\) errors, .*/   and echoed \2 messages to the client, with \3 errors,/p' "$work/client.out"
-say "   on $threads thread, with $peak of memory at its peak. It has been stopped; nothing is left running."
+result() { printf '   %-12s %s\n' "$@"; }
+field() { sed -n "s/$1/\\1/p" "$work/$2.out"; }
+most=$(field '.* \([0-9]*\) at the same time.*' server)
+result connections "$(field '^served \([0-9]*\) .*' server), $most of them at the same time, the last one by hand"
+result messages "$(field '.* \([0-9]*\) messages echoed.*' client), each echo compared"
+result errors "$(field '.* \([0-9]*\) errors.*' client)"
+result threads "$threads"
+result memory "$peak at the most"
+say "   The server has been stopped; nothing is left running."
 say
 say "Next: make test, c_examples/README.md, and: sudo make install"
