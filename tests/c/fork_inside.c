@@ -59,6 +59,7 @@ static void forks(void *argument) {
     CHECK_EQ(dyco_coroutine_waitRead(pair[0], 5), 0);
     CHECK_EQ(write(pair[1], "x", 1), 1);
     CHECK(dyco_coroutine_waitRead(pair[0], -1) > 0);
+    dyco_coroutine_sleep(5); /* for the other readers to see it, too */
     CHECK_EQ(read(pair[0], &byte, 1), 1);
     finished++;
     quit++;

@@ -6,11 +6,13 @@
 
 #include <sys/socket.h>
 
-static int pair[2], ends[2], finished;
+static int ends[2], finished;
 
 static void child_works(void *argument) {
+    int pair[2];
     char byte;
     (void)argument;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     dyco_coroutine_sleep(5);
     CHECK_EQ(dyco_coroutine_waitRead(pair[0], 5), 0);
     CHECK_EQ(write(pair[1], "c", 1), 1);
@@ -19,9 +21,17 @@ static void child_works(void *argument) {
     finished++;
 }
 
-static void never(void *argument) {
+static void waits_for_pipe(void *argument) {
     (void)argument;
     if (dyco_coroutine_waitRead(ends[0], -1) > 0) finished += 100;
+}
+
+static void sleeps(void *argument) {
+    (void)argument;
+    int64_t begin = now_ns();
+    dyco_coroutine_sleep(100);
+    CHECK(now_ns() - begin >= 100000000);
+    finished += 10;
 }
 
 static void stop(void *argument) {
@@ -30,45 +40,58 @@ static void stop(void *argument) {
     (void)argument;
 }
 
-/* The parent's coroutines are not the child's. */
-static void child_of_a_stopped_one(void) {
-    finished = 0;
-    spawn(child_works, NULL);
-    spawn_own(child_works, NULL, 16384);
-    CHECK_EQ(dyco_schedule_run(), 0);
-    CHECK_EQ(finished, 2);
-}
-
 static void child_of_none(void) {
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     CHECK_EQ(dyco_schedule_run(), -2);
     spawn(child_works, NULL);
     run_all();
     CHECK_EQ(finished, 1);
 }
 
-static void grandchild(void) {
+/* A new scheduler in the place of the one that came with the fork. */
+static void child_starts_anew(void) {
+    dyco_schedule_free(NULL);
+    spawn(child_works, NULL);
+    spawn_own(child_works, NULL, 16384);
+    run_all();
+    CHECK_EQ(finished, 2);
+}
+
+/* The coroutines that there were go on, on both sides, each with its own timers and waits. */
+static void child_goes_on(void) {
+    int own[2];
+    CHECK_EQ(pipe(own), 0);
+    CHECK_EQ(dup2(own[0], ends[0]), ends[0]); /* what it waits for must come from here, not from the parent */
+    CHECK_EQ(write(own[1], "x", 1), 1);
     spawn(child_works, NULL);
     run_all();
-    CHECK_CHILD(child_of_a_stopped_one);
+    CHECK_EQ(finished, 221);
+}
+
+static void grandchild(void) {
+    CHECK_CHILD(child_goes_on);
+    child_goes_on();
 }
 
 int main(void) {
     CHECK_CHILD(child_of_none);
 
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     CHECK_EQ(pipe(ends), 0);
-    spawn(never, NULL);
-    spawn_own(never, NULL, 16384);
+    spawn(waits_for_pipe, NULL);
+    spawn_own(waits_for_pipe, NULL, 16384);
+    spawn(sleeps, NULL);
+    spawn_own(sleeps, NULL, 16384);
     spawn(stop, NULL);
     CHECK_EQ(dyco_schedule_run(), 1);
-    for (int i = 0; i < 5; i++) CHECK_CHILD(child_of_a_stopped_one);
+    for (int i = 0; i < 3; i++) {
+        CHECK_CHILD(child_starts_anew);
+        CHECK_CHILD(child_goes_on);
+    }
     CHECK_CHILD(grandchild);
     CHECK_EQ(finished, 0);
 
     /* The parent's waits are all still there. */
     CHECK_EQ(write(ends[1], "x", 1), 1);
     run_all();
-    CHECK_EQ(finished, 200);
+    CHECK_EQ(finished, 220);
     return test_done();
 }

@@ -15,7 +15,7 @@ __attribute__((noinline)) void ready_to_be_stepped(void) {
 
 void ping(void *argument) {
     (void)argument;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 30; i++) {
         if (i == 2) ready_to_be_stepped();
         dyco_coroutine_sleep(0);
     }
@@ -23,12 +23,13 @@ void ping(void *argument) {
 
 void pong(void *argument) {
     (void)argument;
-    for (int i = 0; i < 100; i++) dyco_coroutine_sleep(0);
+    for (int i = 0; i < 30; i++) dyco_coroutine_sleep(0);
 }
 
 int main(void) {
     if (getenv(UNDER_GDB)) {
         spawn_own(ping, NULL, 65536);
+        spawn_own(pong, NULL, 65536);
         spawn_own(pong, NULL, 65536);
         run_all();
         return 0;

@@ -83,11 +83,10 @@ int main(void) {
     limit_to_present(0);
     errno = 0;
     int created = dyco_schedule_create((size_t)64 << 20, 0);
-    if (created == 0) { /* nothing reserved yet: then the first run has to say so */
-        cid = spawn(runs, NULL);
-        (void)cid;
-    } else {
+    if (created != 0) {
         CHECK_EQ(created, -1);
+        CHECK_EQ(errno, ENOMEM);
+    } else if ((cid = dyco_coroutine_create(runs, NULL)) < 0) { /* nothing was reserved before it was needed */
         CHECK_EQ(errno, ENOMEM);
     }
     CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);

@@ -71,21 +71,21 @@ static void rethrows(void *argument) {
     finished++;
 }
 
-/* Never in a catch block: has no current exception whatever the others do. */
-static void innocent(void *) {
-    for (int i = 0; i < 30; i++) {
-        CHECK(std::current_exception() == nullptr);
-        CHECK(!std::uncaught_exception());
-        dyco_coroutine_sleep((uint32_t)(i % 2));
-    }
-    finished++;
-}
-
 #if __cplusplus >= 201703L
 static int uncaught() { return std::uncaught_exceptions(); }
 #else
 static int uncaught() { return std::uncaught_exception(); }
 #endif
+
+/* Never in a catch block: has no current exception whatever the others do. */
+static void innocent(void *) {
+    for (int i = 0; i < 30; i++) {
+        CHECK(std::current_exception() == nullptr);
+        CHECK_EQ(uncaught(), 0);
+        dyco_coroutine_sleep((uint32_t)(i % 2));
+    }
+    finished++;
+}
 
 /* Parks in a destructor that runs while an exception is on its way. */
 struct ParksWhenDestroyed {

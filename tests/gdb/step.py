@@ -3,7 +3,7 @@
 # stack, from where it is up to main (the thread's own stack) or to a coroutine's function. Run by tests/c/gdb_step.c.
 import gdb
 
-SWITCHES = 12
+SWITCHES = 85
 gdb.execute("set pagination off")
 gdb.execute("set confirm off")
 gdb.execute("set debuginfod enabled off")
@@ -40,6 +40,9 @@ inside = False
 while switches < SWITCHES and steps < 60000:
     gdb.execute("stepi", to_string=True)
     steps += 1
+    if "clock_gettime" in (gdb.newest_frame().name() or ""):
+        # The vDSO's clock page changes faster than it can be read in single steps.
+        gdb.execute("finish", to_string=True)
     now = in_switch()
     if now and not inside:
         switches += 1
@@ -52,15 +55,19 @@ while switches < SWITCHES and steps < 60000:
     ends_well = reason in (gdb.FRAME_UNWIND_NO_REASON, gdb.FRAME_UNWIND_OUTERMOST)
     if not ends_well:
         fail("%s: stopped by %s" % (names, gdb.frame_stop_reason_string(reason)))
-    outer = names[-3:]
-    kind = "main" if "main" in outer else "ping" if "ping" in outer else "pong" if "pong" in outer else None
-    if kind is None:
+    # A coroutine's chain ends in the library's first frame, with the coroutine's function inside it as long as it runs.
+    kind = names[-1]
+    if "arch" in kind and "entry" in kind:
+        kind = "ping" if "ping" in names else "pong" if "pong" in names else "finishing"
+    elif kind != "main":
         fail("chain ends nowhere: %s" % names)
+    if "main" in names[:-1]:
+        fail("chain crosses stacks: %s" % names)
     if now:
         seen.add(kind)
 if switches < SWITCHES:
     fail("only %d switches in %d steps" % (switches, steps))
-if seen != {"main", "ping", "pong"}:
+if not {"main", "ping", "pong"} <= seen:
     fail("switches of these only: %s" % seen)
 gdb.write("PASSED: %d steps, %d chains, %d switches\n" % (steps, checked, switches))
 gdb.execute("kill")
