@@ -184,7 +184,9 @@ fn make_quickstart() {
         .expect("timeout(1) runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    for line in ["connections  501, 500 of them at the same time", "messages     10000,", "errors       0", "threads      1"] {
+    for line in
+        ["connections  501, 500 of them at the same time", "messages     10000,", "errors       0", "threads      1"]
+    {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }
