@@ -113,7 +113,7 @@ pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
 pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
-    let got = waits.until(|| {
+    let got = waits.trying(|| {
         // SAFETY: the caller's promise.
         match unsafe { read_nowait(fd, list, count as usize) } {
             // Linux before 6.4.

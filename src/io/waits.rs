@@ -45,10 +45,17 @@ impl Waits {
     /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to
     /// wait, or not that long.
     #[inline(always)]
-    pub fn until(&mut self, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
+    pub fn until(&mut self, attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
         if self.is_drained() {
             self.park()?;
         }
+        self.trying(attempt)
+    }
+
+    /// As [`Waits::until`], but always tries first: for calls that may succeed although there is nothing, such as one that
+    /// moves no byte.
+    #[inline(always)]
+    pub fn trying(&mut self, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
         loop {
             match attempt() {
                 Err(EAGAIN) => self.park()?,
