@@ -12,9 +12,9 @@ mkdir -p "$target/bench"
 out=$(cd "$target/bench" && pwd)
 results=${RESULTS:-benches/results.md}
 
-yield_rounds=5
+yield_rounds=7
 # connections:rounds:slice in ms; a slice holds several requests of every connection
-echo_plan="1:16:100 100:40:100 1000:40:120 10000:10:700"
+echo_plan="1:20:100 100:60:100 1000:60:120 10000:12:700"
 if [ -n "${QUICK:-}" ]; then
     yield_rounds=1
     echo_plan="1:4:60 100:16:60 1000:16:80 10000:3:400"
@@ -38,7 +38,7 @@ on() {
 
 build() {
     # A copy: a build that goes on meanwhile does not change what is measured.
-    cp "$lib/libdyco.so" "$out/libdyco.so.3"
+    install "$lib/libdyco.so" "$out/libdyco.so.3"
     ln -sf libdyco.so.3 "$out/libdyco.so"
     for program in load echo_epoll; do
         ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra "benches/$program.c" -o "$out/$program" -lm
