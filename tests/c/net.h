@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What the tests of sockets and hooks share.
+ */
+#ifndef DYCO_TEST_NET_H
+#define DYCO_TEST_NET_H
+
+#include "core.h"
+
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+/* A wait that a test looks at takes at least twice this long, so a thread that is blocked for it shows as a gap. */
+#define GAP_LIMIT 200
+
+static __thread int ticker_gap;
+
+static inline void ticker(void *argument) {
+    int64_t before = now_ms();
+    (void)argument;
+    while (dyco_schedule_getCoroCount() > 1) {
+        dyco_coroutine_sleep(5);
+        int64_t now = now_ms();
+        if (now - before > ticker_gap) ticker_gap = (int)(now - before);
+        before = now;
+    }
+}
+
+/* Runs what has been created, with a ticker beside it that no wait may hold up. */
+static inline void run_with_ticker(void) {
+    ticker_gap = 0;
+    spawn(ticker, NULL);
+    run_all();
+    CHECK_BETWEEN(ticker_gap, 0, GAP_LIMIT);
+}
+
+/* Runs one function as a coroutine, with all that it spawns. */
+static inline void in_coroutine(proc_coroutine function, void *argument) {
+    spawn(function, argument);
+    run_with_ticker();
+}
+
+/* A thread that knows no scheduler does something later: a peer that is the same in and outside coroutines. */
+struct later {
+    int ms;
+    void (*action)(void *);
+    void *argument;
+};
+
+static pthread_t later_threads[64];
+static int later_count;
+
+static inline void *later_thread(void *p) {
+    struct later *later = p;
+    struct timespec pause = {later->ms / 1000, later->ms % 1000 * 1000000L};
+    syscall(SYS_nanosleep, &pause, NULL);
+    later->action(later->argument);
+    free(later);
+    return NULL;
+}
+
+static inline void after(int ms, void (*action)(void *), void *argument) {
+    struct later *later = malloc(sizeof *later);
+    CHECK(later != NULL && later_count < (int)COUNT(later_threads));
+    *later = (struct later){ms, action, argument};
+    CHECK_EQ(pthread_create(&later_threads[later_count++], NULL, later_thread, later), 0);
+}
+
+/* Outside coroutines only: pthread_join blocks the thread. */
+static inline void join_later(void) {
+    while (later_count > 0) CHECK_EQ(pthread_join(later_threads[--later_count], NULL), 0);
+}
+
+static inline void set_nonblock(int fd, int on) {
+    int flags = fcntl(fd, F_GETFL);
+    CHECK(flags >= 0);
+    CHECK_EQ(fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK), 0);
+}
+
+static inline int flags_of(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    CHECK(flags >= 0);
+    return flags;
+}
+
+static inline void set_timeout(int fd, int option, int ms) {
+    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv), 0);
+}
+
+static inline void set_buffer(int fd, int option, int size) {
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, option, &size, sizeof size), 0);
+}
+
+/* The next close sends RST. */
+static inline void set_reset(int fd) {
+    struct linger linger = {1, 0};
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+}
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un un;
+    struct sockaddr_storage storage;
+};
+
+/* The loopback address with any free port; 127.0.0.1 or ::1. */
+static inline socklen_t loopback(int family, union address *address) {
+    memset(address, 0, sizeof *address);
+    address->any.sa_family = (sa_family_t)family;
+    if (family == AF_INET6) {
+        address->v6.sin6_addr = in6addr_loopback;
+        return sizeof address->v6;
+    }
+    address->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return sizeof address->v4;
+}
+
+/* An abstract UNIX name that no other process and no earlier call has. */
+static inline socklen_t unix_name(union address *address) {
+    static int number;
+    memset(address, 0, sizeof *address);
+    address->un.sun_family = AF_UNIX;
+    int n = snprintf(address->un.sun_path + 1, sizeof address->un.sun_path - 1, "dyco-test-%d-%d", getpid(),
+                     __atomic_add_fetch(&number, 1, __ATOMIC_RELAXED));
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+static inline int has_ipv6(void) {
+    union address address;
+    socklen_t length = loopback(AF_INET6, &address);
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    int ok = fd >= 0 && bind(fd, &address.any, length) == 0;
+    if (fd >= 0) close(fd);
+    return ok;
+}
+
+/* A bound socket of the family and type; `address` is where. */
+static inline int bound(int family, int type, union address *address, socklen_t *length) {
+    int fd = socket(family, type, 0);
+    CHECK(fd >= 0);
+    *length = family == AF_UNIX ? unix_name(address) : loopback(family, address);
+    CHECK_EQ(bind(fd, &address->any, *length), 0);
+    *length = sizeof *address;
+    CHECK_EQ(getsockname(fd, &address->any, length), 0);
+    return fd;
+}
+
+static inline int listener(int family, int type, int backlog, union address *address, socklen_t *length) {
+    int fd = bound(family, type, address, length);
+    CHECK_EQ(listen(fd, backlog), 0);
+    return fd;
+}
+
+/* A connected pair, made without waiting: AF_INET, AF_INET6 (TCP) or AF_UNIX. */
+static inline void stream_pair(int family, int ends[2]) {
+    union address address;
+    socklen_t length;
+    if (family == AF_UNIX) {
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        return;
+    }
+    int listening = listener(family, SOCK_STREAM, 8, &address, &length);
+    CHECK((ends[0] = socket(family, SOCK_STREAM, 0)) >= 0);
+    CHECK_EQ(connect(ends[0], &address.any, length), 0);
+    CHECK((ends[1] = accept(listening, NULL, NULL)) >= 0);
+    CHECK_EQ(close(listening), 0);
+}
+
+static inline void close_pair(int ends[2]) {
+    CHECK_EQ(close(ends[0]), 0);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
+/* Fills what the peer would have to take, without waiting; the number of bytes. */
+static inline size_t fill(int fd) {
+    static char zeros[4096];
+    size_t total = 0;
+    for (size_t piece = sizeof zeros; piece > 0; piece /= 2) {
+        ssize_t n;
+        while ((n = syscall(SYS_sendto, fd, zeros, piece, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0)) > 0) total += (size_t)n;
+    }
+    return total;
+}
+
+/* Reads to the end or to `want` bytes; the number read. */
+static inline size_t read_bytes(int fd, size_t want) {
+    static __thread char sink[65536];
+    size_t total = 0;
+    while (total < want) {
+        ssize_t n = read(fd, sink, want - total < sizeof sink ? want - total : sizeof sink);
+        if (n <= 0) break;
+        total += (size_t)n;
+    }
+    return total;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Runs a scenario twice, in a plain thread, where every hooked name is libc's own, and in a coroutine, and compares
+ * what its calls returned, down to errno. Peers that act later are plain threads both times.
+ */
+#ifndef DYCO_TEST_SAME_H
+#define DYCO_TEST_SAME_H
+
+#include "net.h"
+
+#include <stdarg.h>
+
+#define TRANSCRIPT_SIZE 32768
+
+static char transcripts[2][TRANSCRIPT_SIZE], *transcript;
+
+static inline void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static inline void say(const char *format, ...) {
+    size_t used = strlen(transcript);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(transcript + used, TRANSCRIPT_SIZE - used, format, list);
+    va_end(list);
+    CHECK(strlen(transcript) < TRANSCRIPT_SIZE - 200);
+}
+
+/* Makes a call and records its result and errno: a success leaves errno alone. */
+#define TRY(call) \
+    ({ \
+        errno = 77; \
+        long long try_result = (long long)(call); \
+        int try_errno = errno; \
+        say("%d: %s = %lld", __LINE__, #call, try_result); \
+        say(" (errno %d)\n", try_errno == 77 ? 0 : try_errno); \
+        try_result; \
+    })
+
+/* As TRY, for a call whose result is a new descriptor. */
+#define TRY_FD(call) \
+    ({ \
+        errno = 77; \
+        int try_fd = (call); \
+        int try_errno = errno; \
+        say("%d: %s = %s", __LINE__, #call, try_fd >= 0 ? "fd" : "-1"); \
+        say(" (errno %d)\n", try_errno == 77 ? 0 : try_errno); \
+        try_fd; \
+    })
+
+/* The call takes about so long; it is never early (the kernel's own socket timeouts count in ticks: 10 ms allowed). */
+#define TAKES(ms, statement) \
+    do { \
+        int64_t takes_begin = now_ms(); \
+        statement; \
+        CHECK_BETWEEN(now_ms() - takes_begin, (ms) - 10, (ms) + 4000); \
+    } while (0)
+
+static inline void *same_thread(void *p) {
+    void (*scenario)(void) = *(void (**)(void))p;
+    scenario();
+    return NULL;
+}
+
+static inline void same_coroutine(void *p) {
+    same_thread(p);
+}
+
+/* A call that does not come back is named, too. */
+static inline void same_hangs(int signal) {
+    const char *last = transcript;
+    (void)signal;
+    for (const char *at = transcript; *at; at++)
+        if (at[0] == '\n' && at[1]) last = at + 1;
+    TEST_FAIL("%s hangs after    %s", transcript == transcripts[0] ? "libc" : "coroutine", last);
+}
+
+/* One scenario both ways; the descriptors are back afterwards. */
+static inline void same_named(const char *name, void (*scenario)(void)) {
+    pthread_t thread;
+    int fds = count_fds();
+    alarm(30);
+    transcripts[0][0] = transcripts[1][0] = 0;
+    transcript = transcripts[0];
+    CHECK_EQ(pthread_create(&thread, NULL, same_thread, &scenario), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    join_later();
+    CHECK_EQ(count_fds(), fds);
+    transcript = transcripts[1];
+    in_coroutine(same_coroutine, &scenario);
+    join_later();
+    if (getenv("TRANSCRIPT")) fputs(transcripts[0], stderr);
+    CHECK(transcripts[0][0] != 0);
+    char *plain = transcripts[0], *hooked = transcripts[1];
+    while (*plain || *hooked) {
+        size_t plain_length = strcspn(plain, "\n"), hooked_length = strcspn(hooked, "\n");
+        if (plain_length != hooked_length || memcmp(plain, hooked, plain_length) != 0)
+            TEST_FAIL("%s: libc says    %.*s\n%s: coroutine says %.*s", name, (int)plain_length, plain, name,
+                      (int)hooked_length, hooked);
+        plain += plain_length + (plain[plain_length] == '\n');
+        hooked += hooked_length + (hooked[hooked_length] == '\n');
+    }
+}
+
+#define SAME(scenario) same_named(#scenario, scenario)
+
+/* A scheduler of this thread exists, and its descriptors with it, before the first count. */
+static inline void same_start(void) {
+    spawn(nothing, NULL);
+    run_all();
+    signal(SIGALRM, same_hangs);
+}
+
+#endif
