@@ -23,10 +23,8 @@ const EALREADY: Errno = Errno(libc::EALREADY);
 pub unsafe fn connect(caller: Caller, fd: c_int, address: *const sockaddr, length: socklen_t) -> Result<usize> {
     // SAFETY: the caller's promise.
     let call = || unsafe { syscall!(SYS_connect, fd, address, length) };
-    let snapshot = descriptors::get(fd);
-    let is_datagram = snapshot.socket() && !snapshot.stream();
-    let nonblocking = is_nonblocking(fd, snapshot)?;
-    if is_datagram || (nonblocking && caller.heeds_nonblock()) {
+    let nonblocking = is_nonblocking(fd, descriptors::get(fd))?;
+    if nonblocking && caller.heeds_nonblock() {
         return call();
     }
     let attempt = || {

@@ -86,7 +86,14 @@ fn set_nonblocking(fd: c_int, on: bool) {
 pub unsafe fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: socklen_t) -> c_int {
     // SAFETY: the caller's promise.
     let result = unsafe { next::setsockopt(fd, level, name, value, length) };
-    if result < 0 || level != SOL_SOCKET || scheduler::in_vfork_child() {
+    if result < 0 || scheduler::in_vfork_child() {
+        return result;
+    }
+    if level == libc::SOL_TCP && name == libc::TCP_ULP {
+        // A protocol of records (TLS in the kernel) may return less than was asked for and yet hold more.
+        descriptors::clear_flags(fd, flag::TCP);
+    }
+    if level != SOL_SOCKET {
         return result;
     }
     let set = match name {

@@ -7,7 +7,7 @@ use core::ptr;
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pieces::{Pieces, message, read_nowait};
-use super::waits::option;
+use super::waits::{EAGAIN, option, poll_now};
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
 use crate::scheduler::{Direction, in_vfork_child};
@@ -141,30 +141,25 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
     if !peek {
         pieces.advance(got);
     }
-    let fd = waits.fd;
     while got < total {
-        // Peeking sees the same bytes again, and no event says that there are more of them.
-        let waited = if peek { waits.back_off() } else { Ok(()) };
-        let more = waited.and_then(|()| {
-            waits.until(|| {
-                let mut window = pieces.window();
-                let mut message = window.message();
-                // SAFETY: the pieces are the caller's buffers.
-                unsafe { syscall!(SYS_recvmsg, fd, &raw mut message, flags | libc::MSG_DONTWAIT) }
-            })
-        });
-        match more {
+        let mut window = pieces.window();
+        let mut message = window.message();
+        // SAFETY: the pieces are the caller's buffers.
+        match unsafe { syscall!(SYS_recvmsg, waits.fd, &raw mut message, flags | libc::MSG_DONTWAIT) } {
+            // Peeking sees the same bytes again, and no event says that there are more of them.
             Ok(seen) if peek => {
                 got = got.max(seen);
-                if super::waits::poll_now(fd, libc::POLLRDHUP) != 0 {
+                if got < total && (poll_now(waits.fd, libc::POLLRDHUP) != 0 || waits.back_off().is_err()) {
                     break;
                 }
             }
-            Ok(0) | Err(_) => break,
+            Ok(0) => break,
             Ok(more) => {
                 got += more;
                 pieces.advance(more);
             }
+            Err(EAGAIN) if waits.park().is_ok() && !waits.has_error() => {}
+            Err(_) => break,
         }
     }
     got
