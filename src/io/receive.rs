@@ -75,7 +75,7 @@ pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_
         unsafe { syscall!(SYS_recvmsg, fd, message, flags | libc::MSG_DONTWAIT) }
     };
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
-    let got = if flags & NEVER_WAITS != 0 { attempt()? } else { waits.until(attempt)? };
+    let got = if flags & NEVER_WAITS != 0 { attempt()? } else { waits.trying(attempt)? };
     // SAFETY: the kernel has just filled the message in, so it and its pieces can be read.
     let (message, pieces) = unsafe { (&*message, Pieces::of_message(&*message)) };
     // SAFETY: as above.

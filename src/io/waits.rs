@@ -52,8 +52,8 @@ impl Waits {
         self.trying(attempt)
     }
 
-    /// As [`Waits::until`], but always tries first: for calls that may succeed although there is nothing, such as one that
-    /// moves no byte.
+    /// As [`Waits::until`], but always tries first: for calls that may end at once although there is nothing, because they
+    /// move no byte or their arguments are bad.
     #[inline(always)]
     pub fn trying(&mut self, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
         loop {
