@@ -23,9 +23,11 @@ CFLAGS = -O2 -g -Wall -Wextra
 CARGO = cargo
 INSTALL = install
 
-target := $(or $(CARGO_TARGET_DIR),target)
 features := $(if $(filter no,$(HOOK)),,hook) $(if $(filter no,$(SSL)),,ssl)
-cargo_flags := --no-default-features --features "$(features)"
+# Each variant has a folder of its own: none is taken for another.
+variant := $(if $(filter no,$(HOOK)),/no-hook)$(if $(filter no,$(SSL)),/no-ssl)
+target := $(or $(CARGO_TARGET_DIR),target)$(variant)
+cargo_flags := --no-default-features --features "$(features)" --target-dir $(target)
 ifdef TRIPLE
 gnu := $(subst -unknown,,$(TRIPLE))
 built := $(target)/$(TRIPLE)/release
@@ -63,9 +65,10 @@ bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
 	@mkdir -p bin
 	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco
 
-test: all
+test:
 	tools/install-deps.sh
-	$(CARGO) test --package dyco-tests
+	$(MAKE) all
+	$(CARGO) test --package dyco-tests --no-fail-fast
 
 check-header:
 	$(CARGO) test --package dyco-tests --test header

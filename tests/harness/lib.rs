@@ -52,7 +52,15 @@ pub fn library_dir() -> &'static Path {
 
 /// Runs `make` in the project, which must succeed.
 pub fn make(args: &[&str]) {
-    let output = Command::new("make").arg("-C").arg(root()).args(args).output().expect("make runs");
+    make_with(args, &[]);
+}
+
+/// Runs `make` with these variables in its environment.
+pub fn make_with(args: &[&str], variables: &[(&str, &Path)]) {
+    let mut command = Command::new("make");
+    // Nothing of a make that this test runs under.
+    command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").envs(variables.iter().copied());
+    let output = command.arg("-C").arg(root()).args(args).output().expect("make runs");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "make {}:\n{text}", args.join(" "));
 }
