@@ -5,6 +5,9 @@
 //! before our constructor (from another library's constructor) works. The constructor then looks libc's definition
 //! up. In a static link there is no `dlsym` and the seeds stay.
 
+// Without the hooks some have no caller.
+#![cfg_attr(not(feature = "hook"), allow(dead_code))]
+
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::ptr;
