@@ -496,12 +496,13 @@ int dyco_schedule_run(void);
  *
  * @param stack_size       bytes of a shared stack, to which coroutines
  *                         without a stack of their own are limited;
- *                         0 for DYCO_MAX_STACKSIZE
+ *                         0 for DYCO_MAX_STACKSIZE; at least 16 KiB
+ *                         whatever is asked for
  * @param loopwait_timeout milliseconds, the longest that an idle loop
  *                         waits before it looks again for coroutines to
  *                         start; 0 for the default
  * @return 0, or -1 and errno: EEXIST the thread has a scheduler;
- *         EINVAL stack_size too small or absurd; ENOMEM out of memory
+ *         EINVAL stack_size over 1 GiB; ENOMEM out of memory
  */
 int dyco_schedule_create(size_t stack_size, uint64_t loopwait_timeout);
 

@@ -102,6 +102,8 @@ pub struct Coroutine {
     pub pool: *mut c_void,
     /// Never scheduled: runs when it is resumed.
     pub asymmetric: bool,
+    /// What a sanitizer keeps for it: ASan's fake stack, or TSan's fibre.
+    pub sanitizer: *mut c_void,
     /// Its name among the thread's coroutines.
     pub cid: c_int,
     /// The next one in its bucket of the table of cids.

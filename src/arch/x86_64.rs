@@ -137,6 +137,7 @@ pub fn prefetch(address: *const u8) {
 macro_rules! weak_address {
     ($symbol:literal) => {{
         let address: *mut core::ffi::c_void;
+        #[allow(unused_unsafe)] // where the user of the macro is in such a block already
         // SAFETY: reads the symbol's entry of the global offset table.
         unsafe {
             core::arch::asm!(

@@ -50,12 +50,13 @@ pub extern "C" fn dyco_schedule_run() -> c_int {
 ///
 /// @param stack_size       bytes of a shared stack, to which coroutines
 ///                         without a stack of their own are limited;
-///                         0 for DYCO_MAX_STACKSIZE
+///                         0 for DYCO_MAX_STACKSIZE; at least 16 KiB
+///                         whatever is asked for
 /// @param loopwait_timeout milliseconds, the longest that an idle loop
 ///                         waits before it looks again for coroutines to
 ///                         start; 0 for the default
 /// @return 0, or -1 and errno: EEXIST the thread has a scheduler;
-///         EINVAL stack_size too small or absurd; ENOMEM out of memory
+///         EINVAL stack_size over 1 GiB; ENOMEM out of memory
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_schedule_create(stack_size: usize, loopwait_timeout: u64) -> c_int {
     status(scheduler::create(stack_size, loopwait_timeout))

@@ -142,8 +142,8 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
     }
     if manner == Manner::Nowait {
         // SAFETY: the caller's promise.
-        match waits.until(|| unsafe { read_nowait(fd, list, count as usize) }) {
-            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
+        match waits.until(|| unsafe { read_nowait(fd, list, count) }) {
+            Err(Errno(libc::EOPNOTSUPP)) => {}
             result => return result,
         }
     }
@@ -177,7 +177,7 @@ unsafe fn write_file(
     // SAFETY: the caller's promise.
     let plainly = || unsafe { syscall!(SYS_writev, fd, list, count) };
     // SAFETY: the caller's promise.
-    let nowait = || unsafe { write_nowait(fd, list, count as usize) };
+    let nowait = || unsafe { write_nowait(fd, list, count) };
     // SAFETY: called when the kernel has read the list, or it is ours.
     let pieces = || unsafe { Pieces::new(list, count as usize) };
     let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
@@ -187,7 +187,7 @@ unsafe fn write_file(
     }
     if manner == Manner::Nowait {
         match waits.until(nowait) {
-            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
+            Err(Errno(libc::EOPNOTSUPP)) => {}
             Ok(done) if kind == libc::S_IFIFO && done < pieces().left() && waits.deadline().is_ok() => {
                 return Ok(finish_pipe(&mut waits, pieces(), done));
             }

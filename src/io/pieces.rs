@@ -6,11 +6,14 @@ use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t};
 
-use crate::sys::Result;
+use crate::sys::{Errno, Result};
 use crate::syscall;
 
 /// How many pieces go into one further system call.
 const WINDOW: usize = 8;
+
+/// How many pieces the kernel takes (IOV_MAX).
+const MOST: c_int = 1024;
 
 /// What is left of an iovec array.
 pub struct Pieces {
@@ -93,8 +96,8 @@ impl Window {
     }
 
     /// The array.
-    pub fn list(&self) -> (*const iovec, usize) {
-        (self.list.as_ptr(), self.count)
+    pub fn list(&self) -> (*const iovec, c_int) {
+        (self.list.as_ptr(), self.count as c_int)
     }
 }
 
@@ -110,20 +113,38 @@ pub fn message(list: *mut iovec, count: usize) -> msghdr {
 /// preadv2 and pwritev2: the offset of a file that has none, or whose own is meant.
 const OWN_OFFSET: i64 = -1;
 
-/// `readv` that does not wait: EAGAIN. EOPNOTSUPP: this kind of file cannot, the list is good and its sum not 0.
+/// `readv` that does not wait: EAGAIN. EOPNOTSUPP: this kind of file cannot; the list is good and its sum not 0.
 ///
 /// # Safety
 /// As readv(2).
-pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: usize) -> Result<usize> {
+pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
-    unsafe { syscall!(SYS_preadv2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) }
+    match unsafe { syscall!(SYS_preadv2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
+        // SAFETY: as above.
+        Err(Errno(libc::ENOSYS)) => unsafe { unsupported(list, count) },
+        result => result,
+    }
 }
 
 /// `writev` that does not wait; as [`read_nowait`].
 ///
 /// # Safety
 /// As writev(2).
-pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: usize) -> Result<usize> {
+pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
-    unsafe { syscall!(SYS_pwritev2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) }
+    match unsafe { syscall!(SYS_pwritev2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
+        // SAFETY: as above.
+        Err(Errno(libc::ENOSYS)) => unsafe { unsupported(list, count) },
+        result => result,
+    }
+}
+
+/// The answer for a list where the system call does not exist (qemu-user).
+unsafe fn unsupported(list: *const iovec, count: c_int) -> Result<usize> {
+    if !(0..=MOST).contains(&count) {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: the caller's list is valid.
+    let pieces = unsafe { Pieces::new(list, count as usize) };
+    if pieces.left() == 0 { Ok(0) } else { Err(Errno(libc::EOPNOTSUPP)) }
 }

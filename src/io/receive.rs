@@ -115,7 +115,7 @@ pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int)
     // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
     let got = waits.trying(|| {
         // SAFETY: the caller's promise.
-        match unsafe { read_nowait(fd, list, count as usize) } {
+        match unsafe { read_nowait(fd, list, count) } {
             // Linux before 6.4.
             Err(Errno(libc::EOPNOTSUPP)) => {
                 let mut message = message(list.cast_mut(), count as usize);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! select(2) and pselect(2). The kernel overwrites the sets it is given, so the program's are copied first, and put back
-//! while the coroutine waits.
+//! when nothing is ready.
 
+use core::cell::Cell;
 use core::ffi::c_int;
 use core::{ptr, slice};
 
@@ -64,64 +65,83 @@ pub unsafe fn pselect(
 }
 
 unsafe fn wait(current: Current, count: c_int, sets: Sets, limit: Limit, mask: SignalMask) -> Result<usize> {
-    let words = usize::try_from(count).map_err(|_| Errno(libc::EINVAL))?.div_ceil(BITS);
-    if words <= FD_SET {
-        let mut copies = [0; 3 * FD_SET];
-        // SAFETY: the caller's promise.
-        return unsafe { Selection::new(sets, count, &mut copies[..3 * words]).wait(current, limit, mask) };
+    // SAFETY: the caller's promise.
+    let selection = unsafe { Selection::new(sets, count) }?;
+    let ready =
+        level::wait(limit, mask, || selection.ask(), |signals, deadline| selection.park(current, signals, deadline))?;
+    if ready == 0 {
+        selection.overwrite(|_| 0);
     }
-    // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no further
-    // than the process's table of descriptors, and so do we.
-    let words = words.min(table_size().div_ceil(BITS));
-    let count = count.min((words * BITS) as c_int);
-    let copies = memory::array_zeroed::<u64>(3 * words)?.as_ptr();
-    // SAFETY: the caller's promise; `copies` is zeroed, ours, and has room for `3 * words`.
-    unsafe {
-        let room = slice::from_raw_parts_mut(copies, 3 * words);
-        let result = Selection::new(sets, count, room).wait(current, limit, mask);
-        memory::free(copies);
-        result
-    }
+    Ok(ready)
 }
 
-/// The program's sets, and copies of them one after the other; an absent set has an empty copy.
-struct Selection<'a> {
+/// The program's sets, and on the heap copies of them one after the other; an absent set has an empty copy.
+struct Selection {
     sets: [*mut u64; 3],
     count: c_int,
     words: usize,
-    copies: &'a [u64],
+    /// Null before the first wait; until then small sets are copied into a frame.
+    copies: Cell<*mut u64>,
 }
 
-impl<'a> Selection<'a> {
-    /// `copies` is all zero and has room for three sets.
-    ///
+impl Selection {
     /// # Safety
-    /// Each set is null or has `count` bits, until the wait has ended.
-    unsafe fn new(sets: Sets, count: c_int, copies: &'a mut [u64]) -> Selection<'a> {
-        let words = copies.len() / 3;
-        let sets = sets.map(|set| set.cast::<u64>());
-        for (which, set) in sets.iter().enumerate().filter(|(_, set)| !set.is_null()) {
-            // SAFETY: the caller's promise; the copy is elsewhere.
-            unsafe { ptr::copy_nonoverlapping(*set, copies[which * words..].as_mut_ptr(), words) };
+    /// Each set is null or has `count` bits, while the selection lives.
+    unsafe fn new(sets: Sets, count: c_int) -> Result<Selection> {
+        let words = usize::try_from(count).map_err(|_| Errno(libc::EINVAL))?.div_ceil(BITS);
+        let sets = sets.map(|set| set.cast());
+        let mut selection = Selection { sets, count, words, copies: Cell::new(ptr::null_mut()) };
+        if words > FD_SET {
+            // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no
+            // further than the process's table of descriptors, and so do we.
+            selection.words = words.min(table_size().div_ceil(BITS));
+            selection.count = count.min((selection.words * BITS) as c_int);
+            selection.make_copies()?;
         }
-        Selection { sets, count, words, copies }
+        Ok(selection)
     }
 
-    fn wait(&self, current: Current, limit: Limit, mask: SignalMask) -> Result<usize> {
-        let ready = level::wait(
-            limit,
-            mask,
-            || {
-                let ready = self.look()?;
-                if ready == 0 {
-                    self.overwrite(|index| self.copies[index]);
-                }
-                Ok(ready)
-            },
-            |signals, deadline| self.park(current, signals, deadline),
-        )?;
+    fn make_copies(&self) -> Result<()> {
+        let copies = memory::array_zeroed(3 * self.words.max(1))?.as_ptr();
+        // SAFETY: fresh memory, zeroed, with room for as many.
+        self.save(unsafe { slice::from_raw_parts_mut(copies, 3 * self.words) });
+        self.copies.set(copies);
+        Ok(())
+    }
+
+    /// The copies that `make_copies` has made; they do not change.
+    fn copies(&self) -> &[u64] {
+        // SAFETY: they are as long as three sets, and ours until we are dropped.
+        unsafe { slice::from_raw_parts(self.copies.get(), 3 * self.words) }
+    }
+
+    fn save(&self, copies: &mut [u64]) {
+        for (which, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_null()) {
+            // SAFETY: the promise made to `new`; `copies` is three sets long, and elsewhere.
+            unsafe { ptr::copy_nonoverlapping(*set, copies[which * self.words..].as_mut_ptr(), self.words) };
+        }
+    }
+
+    /// What is ready now; the sets are put back when nothing is.
+    fn ask(&self) -> Result<usize> {
+        if self.copies.get().is_null() {
+            return self.ask_first();
+        }
+        let ready = self.look()?;
         if ready == 0 {
-            self.overwrite(|_| 0);
+            self.overwrite(|index| self.copies()[index]);
+        }
+        Ok(ready)
+    }
+
+    /// As `ask`, before there are copies. Its large frame is gone when the coroutine waits.
+    #[inline(never)]
+    fn ask_first(&self) -> Result<usize> {
+        let mut copies = [0; 3 * FD_SET];
+        self.save(&mut copies);
+        let ready = self.look()?;
+        if ready == 0 {
+            self.overwrite(|index| copies[index]);
         }
         Ok(ready)
     }
@@ -152,7 +172,11 @@ impl<'a> Selection<'a> {
     }
 
     fn park(&self, current: Current, signals: &Signals, deadline: Instant) -> Result<Wake> {
-        let asked = |index: usize| [0, 1, 2].map(|which| self.copies[which * self.words + index]);
+        if self.copies.get().is_null() {
+            self.make_copies()?;
+        }
+        let copies = self.copies();
+        let asked = |index: usize| [0, 1, 2].map(|which| copies[which * self.words + index]);
         let any = |index: usize| asked(index).iter().fold(0, |all, word| all | word);
         let count: usize = (0..self.words).map(|index| any(index).count_ones() as usize).sum();
         // Each descriptor in turn: the word it is in, and those of this word that are still to come.
@@ -171,6 +195,13 @@ impl<'a> Selection<'a> {
             ((index * BITS) as c_int + bit as c_int, events.fold(0, |all, (_, events)| all | events))
         };
         current.wait_fds(count + signals.count(), &mut each, deadline)
+    }
+}
+
+impl Drop for Selection {
+    fn drop(&mut self) {
+        // SAFETY: null or ours.
+        unsafe { memory::free(self.copies.get()) };
     }
 }
 

@@ -119,7 +119,7 @@ pub unsafe fn writev(caller: Caller, fd: c_int, list: *const iovec, count: c_int
     // pwritev2 and not sendmsg, which would send an empty datagram when there are no bytes.
     let sent = begin(&mut waits, || {
         // SAFETY: the caller's promise.
-        match unsafe { write_nowait(fd, list, count as usize) } {
+        match unsafe { write_nowait(fd, list, count) } {
             // Linux before 6.4.
             Err(Errno(libc::EOPNOTSUPP)) => {
                 let message = message(list.cast_mut(), count as usize);

@@ -46,15 +46,10 @@ pub fn resume(cid: i32) -> Result<bool> {
         let me = (*scheduler).running;
         (*coroutine).resumer = me;
         (*coroutine).state = State::Running;
-        (*scheduler).running = coroutine;
-        let (sp, context) = if me.is_null() {
-            (&raw mut (*scheduler).main_sp, &raw mut (*scheduler).main)
-        } else {
+        if !me.is_null() {
             (*me).state = State::Resuming;
-            (&raw mut (*me).stack.sp, &raw mut (*me).context)
-        };
-        switch::exchange(scheduler, context, &raw const (*coroutine).context);
-        arch::switch(sp, (*coroutine).stack.sp);
+        }
+        switch::change(scheduler, me, coroutine);
         if (*scheduler).abort {
             (*scheduler).end_by_abort();
             return Err(Errno(libc::ECANCELED));
@@ -107,22 +102,17 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
     unsafe {
         let resumer = (*me).resumer;
         (*me).resumer = ptr::null_mut();
-        let (to, context) = if resumer.is_null() {
-            (*scheduler).running = ptr::null_mut();
-            ((*scheduler).main_sp, &raw const (*scheduler).main)
-        } else if shared::is_in_place(&raw const (*resumer).stack) {
-            (*resumer).state = State::Running;
-            (*scheduler).running = resumer;
-            ((*resumer).stack.sp, &raw const (*resumer).context)
+        if resumer.is_null() || shared::is_in_place(&raw const (*resumer).stack) {
+            if !resumer.is_null() {
+                (*resumer).state = State::Running;
+            }
+            switch::change(scheduler, me, resumer);
         } else {
             // Its slot is somebody else's meanwhile: the loop puts it in place.
             (*resumer).state = State::Ready;
             (*scheduler).ready.push_first(resumer);
-            (*scheduler).running = ptr::null_mut();
-            ((*scheduler).main_sp, &raw const (*scheduler).main)
-        };
-        switch::exchange(scheduler, &raw mut (*me).context, context);
-        arch::switch(&raw mut (*me).stack.sp, to);
+            switch::change(scheduler, me, ptr::null_mut());
+        }
     }
 }
 

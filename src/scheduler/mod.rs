@@ -12,6 +12,7 @@
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
+//! | `exceptions`, `sanitizers` | the C++ runtime; AddressSanitizer and ThreadSanitizer |
 //! | `overflow`, `deadlock` | the two reports that go to stderr |
 
 use core::ffi::c_void;
@@ -36,6 +37,7 @@ mod pool;
 mod ready;
 mod registry;
 mod run;
+mod sanitizers;
 mod switch;
 mod table;
 mod wait;
@@ -92,9 +94,12 @@ pub struct Scheduler {
     slots: shared::Slots,
     coroutines: table::Table,
     loop_wait: Instant,
+    /// The most coroutines that were alive since memory was last given back.
+    crowd: usize,
     /// Descriptors for which calls do not wait at this moment; -1: none.
     impatient: [i32; 2],
     been_impatient: bool,
+    sanitizers: sanitizers::Sanitizers,
     exceptions_search: exceptions::Search,
     /// How many live coroutines the loop has to run: all but the asymmetric ones.
     scheduled: usize,
@@ -182,6 +187,7 @@ impl Scheduler {
         self.poller.init();
         self.wake_fd.store(-1, Relaxed);
         self.slots.init(shared_stack);
+        self.sanitizers.look();
         self.exceptions = self.exceptions_search.first_look();
     }
 }

@@ -58,17 +58,21 @@ pub fn run() -> Result<RunEnd> {
     }
 }
 
-/// Makes the loop end as soon as possible; the next run goes on where it was, the calling coroutine included.
+/// Makes the loop end as soon as possible; the next run goes on where it was, the calling coroutine included. Where no loop
+/// runs there is nothing to stop.
 pub fn stop() {
     let Some(scheduler) = this() else { return };
     let scheduler = scheduler.as_ptr();
     // SAFETY: this thread's scheduler is valid. The caller goes to the head of the queue: it goes on first.
     unsafe {
+        if !(*scheduler).is_running {
+            return;
+        }
         (*scheduler).stop = true;
         (*scheduler).interrupted = true;
         (*scheduler).budget = 0;
         let me = (*scheduler).running;
-        if !me.is_null() && (*scheduler).is_running {
+        if !me.is_null() {
             (*me).state = State::Ready;
             (*scheduler).ready.push_first(me);
             switch::park(scheduler);

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::{Scheduler, asymmetric, pool};
+use super::{Scheduler, asymmetric, pool, sanitizers};
 use crate::arch::{self, slot};
 use crate::coroutine::{Context, Coroutine, State, Wake};
 use crate::list::Link;
@@ -14,15 +14,34 @@ use crate::stack::{Kind, shared};
 use crate::sys::Result;
 use crate::sys::memory;
 
-/// Puts away what belongs to `from` besides its frame, and puts in place what belongs to `to`. Done before the switch, so
-/// that nothing is left to do after it.
+/// Parks `from`, which runs, and continues `to`; comes back when somebody switches to `from`. Null stands for the loop, or
+/// for the main program that resumes an asymmetric coroutine: the thread's own stack.
 ///
 /// # Safety
-/// `scheduler` is this thread's; both contexts are valid.
+/// `scheduler` is this thread's, `to` is in place, and its frame was saved here or prepared.
 #[inline(always)]
-pub(super) unsafe fn exchange(scheduler: *mut Scheduler, from: *mut Context, to: *const Context) {
+pub(super) unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*scheduler).sanitizers.present {
+            return sanitizers::change(scheduler, from, to);
+        }
+        change_plainly(scheduler, from, to);
+    }
+}
+
+/// As [`change`], without telling the sanitizers. What belongs to each side besides its frame is put away and in place
+/// before the switch, so that nothing is left to do after it.
+///
+/// # Safety
+/// As [`change`].
+#[inline(always)]
+pub(super) unsafe fn change_plainly(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
     // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
     unsafe {
+        (*scheduler).running = to;
+        let (from_sp, from) = side(scheduler, from);
+        let (to_sp, to) = side(scheduler, to);
         let errno = (*scheduler).errno;
         (*from).errno = *errno;
         *errno = (*to).errno;
@@ -30,6 +49,23 @@ pub(super) unsafe fn exchange(scheduler: *mut Scheduler, from: *mut Context, to:
         if !exceptions.is_null() {
             (*from).exceptions = *exceptions;
             *exceptions = (*to).exceptions;
+        }
+        arch::switch(from_sp, *to_sp);
+    }
+}
+
+/// Where a side's stack pointer and context are kept while it is parked.
+///
+/// # Safety
+/// `coroutine` is valid or null.
+#[inline(always)]
+unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *mut u8, *mut Context) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if coroutine.is_null() {
+            (&raw mut (*scheduler).main_sp, &raw mut (*scheduler).main)
+        } else {
+            (&raw mut (*coroutine).stack.sp, &raw mut (*coroutine).context)
         }
     }
 }
@@ -49,18 +85,13 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
             finish(scheduler);
         }
         let next = (*scheduler).next_beside(me);
-        let (to, context) = if next.is_null() {
-            ((*scheduler).main_sp, &raw const (*scheduler).main)
-        } else {
-            (*next).state = State::Running;
-            if next == me {
-                return;
-            }
-            ((*next).stack.sp, &raw const (*next).context)
-        };
-        (*scheduler).running = next;
-        exchange(scheduler, &raw mut (*me).context, context);
-        arch::switch(&raw mut (*me).stack.sp, to);
+        if next.is_null() {
+            return change(scheduler, me, ptr::null_mut());
+        }
+        (*next).state = State::Running;
+        if next != me {
+            change(scheduler, me, next);
+        }
     }
 }
 
@@ -81,9 +112,7 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
         if !(*me).asymmetric {
             (*scheduler).dead = me;
         }
-        (*scheduler).running = ptr::null_mut();
-        exchange(scheduler, &raw mut (*me).context, &raw const (*scheduler).main);
-        arch::switch(&raw mut (*me).stack.sp, (*scheduler).main_sp);
+        change(scheduler, me, ptr::null_mut());
         core::hint::unreachable_unchecked()
     }
 }
@@ -93,6 +122,10 @@ unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
     let coroutine: *mut Coroutine = coroutine.cast();
     // SAFETY: the frame was prepared with a live coroutine of this thread's scheduler, whose entry is set.
     unsafe {
+        let scheduler: *mut Scheduler = slot::get().cast();
+        if (*scheduler).sanitizers.present {
+            sanitizers::arrived(scheduler, coroutine);
+        }
         if let Some(entry) = (*coroutine).entry {
             entry((*coroutine).argument);
         }
@@ -155,7 +188,11 @@ impl Scheduler {
         unsafe {
             let stack = &raw mut (*next).stack;
             if (*next).state == State::New && (*stack).kind == Kind::Shared && (*stack).base.is_null() {
-                (*scheduler).slots.bind(&mut *stack)?;
+                if (*scheduler).sanitizers.present {
+                    (*scheduler).give_own_stack(next)?;
+                } else {
+                    (*scheduler).slots.bind(&mut *stack)?;
+                }
             }
             if !shared::is_in_place(stack) {
                 shared::load(stack)?;
@@ -164,9 +201,7 @@ impl Scheduler {
                 prepare(next);
             }
             (*next).state = State::Running;
-            (*scheduler).running = next;
-            exchange(scheduler, &raw mut (*scheduler).main, &raw const (*next).context);
-            arch::switch(&raw mut (*scheduler).main_sp, (*next).stack.sp);
+            change(scheduler, ptr::null_mut(), next);
             let dead = (*scheduler).dead;
             if !dead.is_null() {
                 (*scheduler).dead = ptr::null_mut();
@@ -223,6 +258,7 @@ impl Scheduler {
         // SAFETY: the caller's promise.
         unsafe {
             self.timers.remove(&raw mut (*coroutine).timer);
+            sanitizers::forget(coroutine);
             memory::free((*coroutine).waiters);
             if !(*coroutine).asymmetric {
                 self.scheduled -= 1;
@@ -243,6 +279,7 @@ impl Scheduler {
 pub(super) unsafe fn prepare(coroutine: *mut Coroutine) {
     // SAFETY: the caller's promise; every stack has room for a first frame.
     unsafe {
+        sanitizers::clean(&(*coroutine).stack);
         if (*coroutine).stack.kind == Kind::Caller {
             (*coroutine).stack.mark_bottom();
         }
