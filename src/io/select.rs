@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! select(2) and pselect(2). The kernel overwrites the sets it is given, so the program's are copied first, and put back
-//! when nothing is ready.
+//! select(2) and pselect(2). The kernel overwrites the sets it is given, so the program's are copied before each question,
+//! and put back when nothing is ready.
 
-use core::cell::Cell;
 use core::ffi::c_int;
-use core::{ptr, slice};
+use core::slice;
 
 use libc::{POLLIN, POLLOUT, POLLPRI, fd_set, sigset_t, timespec, timeval};
 
@@ -70,18 +69,16 @@ unsafe fn wait(current: Current, count: c_int, sets: Sets, limit: Limit, mask: S
     let ready =
         level::wait(limit, mask, || selection.ask(), |signals, deadline| selection.park(current, signals, deadline))?;
     if ready == 0 {
-        selection.overwrite(|_| 0);
+        selection.each_word(|_, _, word| *word = 0);
     }
     Ok(ready)
 }
 
-/// The program's sets, and on the heap copies of them one after the other; an absent set has an empty copy.
+/// The program's sets, as words.
 struct Selection {
     sets: [*mut u64; 3],
     count: c_int,
     words: usize,
-    /// Null before the first wait; until then small sets are copied into a frame.
-    copies: Cell<*mut u64>,
 }
 
 impl Selection {
@@ -90,58 +87,41 @@ impl Selection {
     unsafe fn new(sets: Sets, count: c_int) -> Result<Selection> {
         let words = usize::try_from(count).map_err(|_| Errno(libc::EINVAL))?.div_ceil(BITS);
         let sets = sets.map(|set| set.cast());
-        let mut selection = Selection { sets, count, words, copies: Cell::new(ptr::null_mut()) };
-        if words > FD_SET {
-            // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no
-            // further than the process's table of descriptors, and so do we.
-            selection.words = words.min(table_size().div_ceil(BITS));
-            selection.count = count.min((selection.words * BITS) as c_int);
-            selection.make_copies()?;
+        if words <= FD_SET {
+            return Ok(Selection { sets, count, words });
         }
-        Ok(selection)
+        // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no
+        // further than the process's table of descriptors, and so do we.
+        let words = words.min(table_size().div_ceil(BITS));
+        Ok(Selection { sets, count: count.min((words * BITS) as c_int), words })
     }
 
-    fn make_copies(&self) -> Result<()> {
-        let copies = memory::array_zeroed(3 * self.words.max(1))?.as_ptr();
-        // SAFETY: fresh memory, zeroed, with room for as many.
-        self.save(unsafe { slice::from_raw_parts_mut(copies, 3 * self.words) });
-        self.copies.set(copies);
-        Ok(())
-    }
-
-    /// The copies that `make_copies` has made; they do not change.
-    fn copies(&self) -> &[u64] {
-        // SAFETY: they are as long as three sets, and ours until we are dropped.
-        unsafe { slice::from_raw_parts(self.copies.get(), 3 * self.words) }
-    }
-
-    fn save(&self, copies: &mut [u64]) {
-        for (which, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_null()) {
-            // SAFETY: the promise made to `new`; `copies` is three sets long, and elsewhere.
-            unsafe { ptr::copy_nonoverlapping(*set, copies[which * self.words..].as_mut_ptr(), self.words) };
-        }
-    }
-
-    /// What is ready now; the sets are put back when nothing is.
+    /// What is ready now. When nothing is, the sets are as before: nothing else has to be kept while the coroutine waits.
     fn ask(&self) -> Result<usize> {
-        if self.copies.get().is_null() {
-            return self.ask_first();
+        if self.words <= FD_SET {
+            return self.ask_small();
         }
-        let ready = self.look()?;
-        if ready == 0 {
-            self.overwrite(|index| self.copies()[index]);
+        let copies = memory::array_zeroed::<u64>(3 * self.words)?.as_ptr();
+        // SAFETY: `copies` is zeroed, ours, and has room for as many.
+        unsafe {
+            let ready = self.ask_with(slice::from_raw_parts_mut(copies, 3 * self.words));
+            memory::free(copies);
+            ready
         }
-        Ok(ready)
     }
 
-    /// As `ask`, before there are copies. Its large frame is gone when the coroutine waits.
+    /// Its large frame is gone when the coroutine waits.
     #[inline(never)]
-    fn ask_first(&self) -> Result<usize> {
-        let mut copies = [0; 3 * FD_SET];
-        self.save(&mut copies);
+    fn ask_small(&self) -> Result<usize> {
+        self.ask_with(&mut [0; 3 * FD_SET])
+    }
+
+    /// With room for copies of the sets, one after the other.
+    fn ask_with(&self, copies: &mut [u64]) -> Result<usize> {
+        self.each_word(|which, index, word| copies[which * self.words + index] = *word);
         let ready = self.look()?;
         if ready == 0 {
-            self.overwrite(|index| copies[index]);
+            self.each_word(|which, index, word| *word = copies[which * self.words + index]);
         }
         Ok(ready)
     }
@@ -161,23 +141,24 @@ impl Selection {
         }
     }
 
-    /// Writes `word` of its index in `copies` to each word of the program's sets.
-    fn overwrite(&self, word: impl Fn(usize) -> u64) {
+    /// Visits each word of each set there is.
+    fn each_word(&self, mut visit: impl FnMut(usize, usize, &mut u64)) {
         for (which, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_null()) {
             for index in 0..self.words {
                 // SAFETY: the promise made to `new`.
-                unsafe { set.add(index).write(word(which * self.words + index)) };
+                visit(which, index, unsafe { &mut *set.add(index) });
             }
         }
     }
 
+    /// The word of each set; 0 of one that is absent.
+    fn word(&self, index: usize) -> [u64; 3] {
+        // SAFETY: the promise made to `new`; `index` is below `words`.
+        self.sets.map(|set| if set.is_null() { 0 } else { unsafe { *set.add(index) } })
+    }
+
     fn park(&self, current: Current, signals: &Signals, deadline: Instant) -> Result<Wake> {
-        if self.copies.get().is_null() {
-            self.make_copies()?;
-        }
-        let copies = self.copies();
-        let asked = |index: usize| [0, 1, 2].map(|which| copies[which * self.words + index]);
-        let any = |index: usize| asked(index).iter().fold(0, |all, word| all | word);
+        let any = |index: usize| self.word(index).iter().fold(0, |all, word| all | word);
         let count: usize = (0..self.words).map(|index| any(index).count_ones() as usize).sum();
         // Each descriptor in turn: the word it is in, and those of this word that are still to come.
         let (mut index, mut rest) = (0, if self.words == 0 { 0 } else { any(0) });
@@ -191,17 +172,10 @@ impl Selection {
             }
             let bit = rest.trailing_zeros();
             rest &= rest - 1;
-            let events = asked(index).into_iter().zip(EVENTS).filter(|(word, _)| word >> bit & 1 != 0);
+            let events = self.word(index).into_iter().zip(EVENTS).filter(|(word, _)| word >> bit & 1 != 0);
             ((index * BITS) as c_int + bit as c_int, events.fold(0, |all, (_, events)| all | events))
         };
         current.wait_fds(count + signals.count(), &mut each, deadline)
-    }
-}
-
-impl Drop for Selection {
-    fn drop(&mut self) {
-        // SAFETY: null or ours.
-        unsafe { memory::free(self.copies.get()) };
     }
 }
 
