@@ -143,6 +143,11 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
     if manner == Manner::Nowait {
         // SAFETY: the caller's promise.
         match waits.until(|| unsafe { read_nowait(fd, list, count) }) {
+            // Less room than any event needs is an error at once.
+            // SAFETY: the kernel has just read the list.
+            Err(Errno(libc::EOPNOTSUPP)) if kind == 0 && unsafe { Pieces::new(list, count as usize) }.left() < 8 => {
+                return plainly();
+            }
             Err(Errno(libc::EOPNOTSUPP)) => {}
             result => return result,
         }
