@@ -29,16 +29,14 @@ variant := $(if $(filter no,$(HOOK)),/no-hook)$(if $(filter no,$(SSL)),/no-ssl)
 target := $(or $(CARGO_TARGET_DIR),target)$(variant)
 cargo_flags := --no-default-features --features "$(features)" --target-dir $(target)
 ifdef TRIPLE
-gnu := $(subst -unknown,,$(TRIPLE))
+gnu := $(subst -unknown,,$(TRIPLE))-
 built := $(target)/$(TRIPLE)/release
 lib := $(target)/$(TRIPLE)/lib
 cargo_flags += --target $(TRIPLE)
-OBJCOPY = $(gnu)-objcopy
-export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_LINKER := $(gnu)-gcc
+export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_LINKER := $(gnu)gcc
 else
 built := $(target)/release
 lib := $(target)/lib
-OBJCOPY = objcopy
 endif
 
 shared = $(lib)/libdyco.so.$(VERSION)
@@ -50,12 +48,16 @@ examples := $(patsubst c_examples/%.c,bin/%_example,$(wildcard c_examples/*.c))
 all: lib $(examples)
 lib: $(shared) $(static)
 
-# What cargo built, under the names that programs use. In the archive the libc names become weak: a static program may
-# hold libc's own definition of one as well.
+# What cargo built, under the names that programs use. The archive becomes one object that shows the header's names and
+# the hooks, and nothing of Rust's; the hooks are weak, because a static program may hold libc's own definition as well.
 $(shared): $(sources)
 	$(CARGO) build --release $(cargo_flags) --package dyco
 	mkdir -p $(lib)
-	$(OBJCOPY) --weaken-symbols=tools/hooks.list $(built)/libdyco.a $(static)
+	$(gnu)ld -r -u dyco_version $(built)/libdyco.a -o $(lib)/dyco.o
+	$(gnu)objcopy --wildcard --keep-global-symbol='dyco_*' --keep-global-symbols=tools/hooks.list --localize-hidden \
+	    --weaken-symbols=tools/hooks.list $(lib)/dyco.o
+	rm -f $(static)
+	$(gnu)ar rcs $(static) $(lib)/dyco.o && rm $(lib)/dyco.o
 	cp $(built)/libdyco.so $@.new && mv $@.new $@
 	ln -sf libdyco.so.$(VERSION) $(lib)/libdyco.so.3
 	ln -sf libdyco.so.3 $(lib)/libdyco.so
