@@ -96,7 +96,7 @@ measure_echo >"$out/echo.txt"
     cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -n 1)
     echo "# Benchmark results"
     echo
-    echo "Written by \`make bench\`${QUICK:+ (QUICK=1)}: ${cpu:-$(uname -m)}, $(nproc) CPUs, Linux $(uname -r)."
+    echo "Written by \`make bench\`${QUICK:+ (QUICK=1)}: ${cpu:-$(uname -m)}, $(nproc) CPUs, Linux $(uname -r | cut -d- -f1)."
     awk -f benches/report.awk "$out/yield.txt" "$out/echo.txt"
 } >"$results.new"
 mv "$results.new" "$results"
