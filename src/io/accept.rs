@@ -34,6 +34,10 @@ pub unsafe fn accept4(
     let call = || unsafe { syscall!(SYS_accept4, fd, address, length, flags) };
     let listener = descriptors::get(fd);
     let nonblocking = is_nonblocking(fd, listener)?;
+    if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+        // EINVAL, at once.
+        return call();
+    }
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let accepted = waits.until(|| {
         if nonblocking {
