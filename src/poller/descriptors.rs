@@ -56,7 +56,7 @@ const _: () = assert!(size_of::<Record>() == 32);
 static TABLE: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
 
 /// How often this process has forked, or been forked.
-pub static FORKS: AtomicU32 = AtomicU32::new(0);
+static FORKS: AtomicU32 = AtomicU32::new(0);
 
 #[used]
 #[unsafe(link_section = ".init_array")]
