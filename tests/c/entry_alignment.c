@@ -14,8 +14,8 @@ static __attribute__((noinline)) void is_aligned(const void *address, uintptr_t 
 }
 
 static void body(void *argument) {
-    alignas(16) volatile char sixteen[16];
-    alignas(32) volatile char wide[32];
+    alignas(16) volatile char sixteen[16] = {0};
+    alignas(32) volatile char wide[32] = {0};
     char text[64];
     volatile double value = 1.5;
     (void)argument;

@@ -51,7 +51,7 @@ static void use(void *argument) {
     int own = dyco_coroutine_getStack(dyco_coroutine_coroID(), &base, &size);
     if (own == 0) { /* shared: from here on, of the default size */
         size = DYCO_MAX_STACKSIZE;
-        base = (char *)&base - size;
+        base = (void *)((uintptr_t)&base - size);
     }
     char *top = (char *)base + size;
     descend(top, size / 2, is_safe);

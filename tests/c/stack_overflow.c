@@ -6,6 +6,7 @@
 #include "core.h"
 
 static int cid;
+static volatile int *volatile nowhere = (volatile int *)16;
 
 static __attribute__((noinline)) int endless(int depth) {
     volatile char frame[512];
@@ -83,7 +84,7 @@ static void handler_after(void) {
 
 static void wild_pointer(void *argument) {
     (void)argument;
-    *(volatile int *)16 = 1;
+    *nowhere = 1;
 }
 
 static void other_fault(void) {
@@ -99,7 +100,7 @@ static void other_fault_own(void) {
 static void fault_outside(void) {
     spawn_own(nothing, NULL, 16384);
     dyco_schedule_run();
-    *(volatile int *)16 = 1;
+    *nowhere = 1;
 }
 
 static void other_fault_handled(void) {
@@ -109,9 +110,17 @@ static void other_fault_handled(void) {
 
 static char output[4096];
 
+/* As in_child, without what an emulator says of a crash. */
+static int run_child(void (*body)(void)) {
+    int status = in_child(body, output, sizeof output);
+    char *emulator = strstr(output, "qemu: ");
+    if (emulator) *emulator = 0;
+    return status;
+}
+
 /* The child's first word is the coroutine's cid; the rest is what it printed when it died. */
 static const char *overflows(void (*body)(void)) {
-    int status = in_child(body, output, sizeof output);
+    int status = run_child(body);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) TEST_FAIL("status %#x: %s", status, output);
     char *report = strchr(output, ' ');
     CHECK(report != NULL);
@@ -127,19 +136,19 @@ int main(void) {
     overflows(in_thread);
     overflows(own_in_thread);
 
-    CHECK_EQ(in_child(handler_before, output, sizeof output), 42 << 8);
+    CHECK_EQ(run_child(handler_before), 42 << 8);
     CHECK(strstr(output, "handled\n") != NULL);
     CHECK_EQ(count_lines(output), 2); /* the library's line, and the handler's */
-    CHECK_EQ(in_child(handler_after, output, sizeof output), 42 << 8);
+    CHECK_EQ(run_child(handler_after), 42 << 8);
     CHECK(strstr(output, "handled\n") != NULL);
 
-    CHECK_EQ(in_child(other_fault, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_EQ(run_child(other_fault) & 0x7f, SIGSEGV);
     CHECK_STR(output, "");
-    CHECK_EQ(in_child(other_fault_own, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_EQ(run_child(other_fault_own) & 0x7f, SIGSEGV);
     CHECK_STR(output, "");
-    CHECK_EQ(in_child(fault_outside, output, sizeof output) & 0x7f, SIGSEGV);
+    CHECK_EQ(run_child(fault_outside) & 0x7f, SIGSEGV);
     CHECK_STR(output, "");
-    CHECK_EQ(in_child(other_fault_handled, output, sizeof output), 42 << 8);
+    CHECK_EQ(run_child(other_fault_handled), 42 << 8);
     CHECK_STR(output, "handled\n");
     return test_done();
 }

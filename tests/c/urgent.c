@@ -115,7 +115,21 @@ static void busy(void *argument) {
     }
 }
 
+/* Turns while nobody else was ready do not count. */
+static void alone_first(void *argument) {
+    (void)argument;
+    for (int i = 0; i < 1000; i++) dyco_coroutine_sleep(0);
+    spawn(note, (void *)'n');
+    for (int i = 0; i < 3; i++) CHECK(dyco_coroutine_create_urgent(note, (void *)'u') > 0);
+    dyco_coroutine_sleep(0);
+    note((void *)'a');
+}
+
 int main(void) {
+    CHECK(dyco_coroutine_create_urgent(alone_first, NULL) > 0);
+    run_all();
+    expect("uuuan");
+
     starve(1);
     starve(200);
 
