@@ -46,9 +46,4 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
 
 // libcore and compiler_builtins were compiled to unwind and name this; LTO drops what does, but a static link may draw an
 // object of compiler_builtins from our archive. Nothing ever calls it. Weak: another Rust archive may define it as well.
-core::arch::global_asm!(
-    ".weak rust_eh_personality",
-    ".hidden rust_eh_personality",
-    "rust_eh_personality:",
-    ".long 0",
-);
+core::arch::global_asm!(".weak rust_eh_personality", ".hidden rust_eh_personality", "rust_eh_personality:", ".long 0",);

@@ -94,8 +94,6 @@ pub struct Scheduler {
     slots: shared::Slots,
     coroutines: table::Table,
     loop_wait: Instant,
-    /// The most coroutines that were alive since memory was last given back.
-    crowd: usize,
     /// Descriptors for which calls do not wait at this moment; -1: none.
     impatient: [i32; 2],
     been_impatient: bool,

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::{Scheduler, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::sys::clock::{self, Instant, MS, NEVER};
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, memory};
 use crate::syscall_raw;
 
 /// How many switches between two looks at the clock: adapted to how long they take, so that looking costs little and
@@ -23,6 +23,9 @@ const LONG: Instant = 80_000;
 
 /// How long a crowd of ready coroutines may keep the loop from looking at descriptors.
 const POLL_INTERVAL: Instant = MS / 2;
+
+/// So many coroutines use memory that is worth giving back.
+const CROWD: usize = 1024;
 
 /// How [`run`] ended.
 pub enum RunEnd {
@@ -132,7 +135,7 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
             let next = (*scheduler).next();
             if next.is_null() {
                 if (*scheduler).scheduled == 0 {
-                    (*scheduler).trim();
+                    (*scheduler).shrink();
                     return Ok(RunEnd::Done);
                 }
                 (*scheduler).idle()?;
@@ -183,6 +186,7 @@ impl Scheduler {
 
     /// Nothing is ready: sleeps until something happens.
     fn idle(&mut self) -> Result<()> {
+        self.shrink();
         let next = self.timers.next();
         if next == NEVER && self.on_descriptors == 0 {
             deadlock::report(self);
@@ -247,11 +251,18 @@ impl Scheduler {
         self.aborted = true;
     }
 
-    fn trim(&mut self) {
-        if self.coroutines.live() == 0 {
-            self.coroutines.trim();
+    /// Gives memory back after a crowd has gone. A server never runs out of coroutines: what the crowd used was freed piece
+    /// by piece between pieces still in use, which libc gives back only when asked.
+    fn shrink(&mut self) {
+        let live = self.coroutines.live();
+        if self.coroutines.crowd >= CROWD && live < self.coroutines.crowd / 8 {
+            self.coroutines.crowd = live;
+            if live == 0 {
+                self.coroutines.free();
+            }
+            self.timers.trim(live);
+            memory::give_back();
         }
-        self.timers.trim(self.coroutines.live());
     }
 }
 

@@ -29,12 +29,13 @@ pub struct Table {
     buckets: *mut *mut Coroutine,
     bucket_count: usize,
     live: usize,
+    /// The most that were alive since memory was last given back.
+    pub crowd: usize,
     next_cid: u32,
     cids_left: u32,
     /// Free control blocks, chained by `next_in_bucket`.
     free: *mut Coroutine,
     chunks: *mut Chunk,
-    chunk_count: usize,
 }
 
 impl Table {
@@ -62,6 +63,7 @@ impl Table {
             *bucket = coroutine;
         }
         self.live += 1;
+        self.crowd = self.crowd.max(self.live);
         Ok(coroutine)
     }
 
@@ -115,13 +117,6 @@ impl Table {
         }
     }
 
-    /// Gives the memory back that an earlier crowd needed. Nobody is alive.
-    pub fn trim(&mut self) {
-        if self.chunk_count > 16 {
-            self.free();
-        }
-    }
-
     /// Gives all memory back. Nobody is alive.
     pub fn free(&mut self) {
         while !self.chunks.is_null() {
@@ -135,7 +130,7 @@ impl Table {
         // SAFETY: `buckets` is null or ours.
         unsafe { memory::free(self.buckets) };
         (self.buckets, self.bucket_count) = (ptr::null_mut(), 0);
-        (self.free, self.chunk_count) = (ptr::null_mut(), 0);
+        self.free = ptr::null_mut();
     }
 
     fn bucket(&self, cid: i32) -> *mut *mut Coroutine {
@@ -196,7 +191,6 @@ impl Table {
             }
         }
         self.chunks = chunk;
-        self.chunk_count += 1;
         Ok(())
     }
 }

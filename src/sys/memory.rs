@@ -67,3 +67,12 @@ pub unsafe fn unmap(memory: *mut c_void, bytes: usize) {
     // SAFETY: passed on to the caller. Unmapping whole mappings cannot fail.
     unsafe { libc::munmap(memory, bytes) };
 }
+
+/// Gives unused pages of libc's heap back to the kernel, where libc knows how.
+pub fn give_back() {
+    let trim = crate::arch::weak_address!("malloc_trim");
+    if !trim.is_null() {
+        // SAFETY: the symbol is glibc's function: malloc_trim(3).
+        unsafe { core::mem::transmute::<*mut c_void, unsafe extern "C" fn(usize) -> i32>(trim)(0) };
+    }
+}
