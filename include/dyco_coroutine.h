@@ -584,6 +584,126 @@ void dyco_schedcall_stop(void);
  */
 void dyco_schedcall_abort(void);
 
+/* ---- epoll --------------------------------------------------------------
+ * Each coroutine may have one epoll set of its own, to wait for many
+ * descriptors at a time. It is freed with the coroutine, however that
+ * ends. epoll_wait() and poll() on sets and descriptors of the program
+ * work in coroutines as well.
+ */
+
+/**
+ * Makes the calling coroutine's epoll set. Does not wait.
+ *
+ * @return 0, or -1 and errno: EEXIST it has one; EPERM called outside a
+ *         coroutine; EMFILE, ENFILE, ENOMEM
+ */
+int dyco_epoll_init(void);
+
+/**
+ * Frees the calling coroutine's epoll set, if it has one.
+ */
+void dyco_epoll_destroy(void);
+
+/**
+ * Adds a descriptor to the coroutine's set, as epoll_ctl() with
+ * EPOLL_CTL_ADD.
+ *
+ * @param fd the descriptor
+ * @param ev the events, and what dyco_epoll_wait() is to give back
+ * @return 0, or -1 and errno: as epoll_ctl(); EINVAL no dyco_epoll_init()
+ *         before; EPERM called outside a coroutine, too
+ */
+int dyco_epoll_add(int fd, struct epoll_event *ev);
+
+/**
+ * Takes a descriptor out of the coroutine's set, as epoll_ctl() with
+ * EPOLL_CTL_DEL.
+ *
+ * @param fd the descriptor
+ * @param ev ignored, may be NULL
+ * @return 0, or -1 and errno as dyco_epoll_add()
+ */
+int dyco_epoll_del(int fd, struct epoll_event *ev);
+
+/**
+ * Waits until descriptors of the coroutine's set are ready, as
+ * epoll_wait(). Only the coroutine waits.
+ *
+ * @param events    gets what is ready
+ * @param maxevents how many events there is room for, > 0
+ * @param timeout   milliseconds; negative: for ever; 0: does not wait
+ * @return how many are ready; 0 when the time is up; or -1 and errno:
+ *         EINVAL maxevents < 1, or no dyco_epoll_init() before; EFAULT;
+ *         EPERM called outside a coroutine
+ */
+int dyco_epoll_wait(struct epoll_event *events, int maxevents, int timeout);
+
+/* ---- Signals and children -----------------------------------------------
+ * A coroutine may receive signals one by one, in its own time, instead of
+ * by handlers. The kernel gives a signal to any thread that does not
+ * block it: in a program with several threads, all must block it (block
+ * it before creating them), or it may go to its handler there instead.
+ */
+
+/**
+ * Waits until a child process has ended, and reaps it. Only the coroutine
+ * waits; any number of them may each wait for a child. What one waits for
+ * is not taken by another one's wait() or waitpid(-1).
+ *
+ * Outside a coroutine the thread waits.
+ *
+ * @param child   the child; -1: any; also 0 and less than -1, as waitpid()
+ * @param status  gets its status as from waitpid(); may be NULL
+ * @param timeout milliseconds; negative: for ever; 0: does not wait
+ * @return the child's pid; 0 when the time is up; or -1 and errno: ECHILD
+ *         it is no child of this process, or was reaped by others
+ */
+int dyco_signal_waitchild(pid_t child, int *status, int timeout);
+
+/**
+ * From now on, until dyco_signal_destroy() or the coroutine's end, these
+ * signals are blocked for the thread and queued for the calling
+ * coroutine. Does not wait.
+ *
+ * Several coroutines may hold overlapping masks, in one thread or many:
+ * each gets every signal of its mask that is sent to the process; one
+ * sent to a thread (pthread_kill(), raise()) stays in that thread. A
+ * signal stays blocked until the last holder in the thread lets go, and
+ * what the program itself had blocked before stays blocked.
+ *
+ * Up to 1024 signals wait for a coroutine. Of what comes beyond, one of
+ * each number is kept, with only ssi_signo set. The kernel makes one of
+ * equal signals that come faster than the scheduler runs, except
+ * real-time signals.
+ *
+ * A child made by fork() has the signals unblocked until its scheduler
+ * runs or it calls dyco_signal_wait(), so that exec() starts clean.
+ *
+ * @param mask the signals
+ * @return 0, or -1 and errno: EBUSY the coroutine holds signals already;
+ *         EINVAL mask is NULL; EPERM called outside a coroutine; EMFILE,
+ *         ENFILE, ENOMEM
+ */
+int dyco_signal_init(const sigset_t *mask);
+
+/**
+ * Lets go of the calling coroutine's signals. Those that are queued for
+ * it, or have come already, are gone. Without dyco_signal_init() before,
+ * nothing happens.
+ */
+void dyco_signal_destroy(void);
+
+/**
+ * Waits for the next of the coroutine's signals. Only the coroutine waits.
+ *
+ * @param sinfo   gets what there is to know of the signal
+ * @param timeout milliseconds; negative: for ever; 0: does not wait
+ * @return sizeof *sinfo; or -1 and errno: ETIMEDOUT; EINVAL sinfo is NULL,
+ *         or no dyco_signal_init() before; EPERM called outside a
+ *         coroutine
+ */
+int dyco_signal_wait(struct signalfd_siginfo *sinfo, int timeout);
+
 /* ---- Sockets ------------------------------------------------------------
  */
 

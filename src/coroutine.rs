@@ -84,7 +84,7 @@ pub struct Coroutine {
     pub wake: Wake,
     /// Whether it runs before others.
     pub urgent: bool,
-    /// Whether its wait can end by a descriptor's event.
+    /// Whether its wait can end by something from outside: a descriptor's event, a signal, a child.
     pub on_descriptors: bool,
     /// How often it has yielded.
     pub switches: u32,
@@ -116,6 +116,8 @@ pub struct Coroutine {
     pub argument: *mut c_void,
     /// The program's own pointer.
     pub udata: *mut c_void,
+    /// What few coroutines need; null: nothing.
+    pub extras: *mut crate::scheduler::Extras,
 }
 
 const _: () = assert!(size_of::<Coroutine>() <= 256);

@@ -10,6 +10,10 @@ pub mod version;
 pub mod coroutine;
 pub mod pool;
 pub mod schedule;
+
+pub mod epoll;
+pub mod signal;
+
 pub mod socket;
 
 pub mod channel;

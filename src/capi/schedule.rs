@@ -131,10 +131,15 @@ pub unsafe extern "C" fn dyco_schedcall_sigprocmask(
     set: *const libc::sigset_t,
     oset: *mut libc::sigset_t,
 ) -> c_int {
-    // SAFETY: the arguments are the caller's, under pthread_sigmask's own contract.
-    match unsafe { libc::pthread_sigmask(how, set, oset) } {
-        0 => 0,
-        error => fail(Errno(error)),
+    // SAFETY: the sets are the caller's, and begin with the kernel's.
+    unsafe {
+        let changes = if set.is_null() { Ok((libc::SIG_BLOCK, 0)) } else { Ok((how, *set.cast())) };
+        status(changes.and_then(|(how, set)| scheduler::change_mask(how, set)).map(|before| {
+            if !oset.is_null() {
+                libc::sigemptyset(oset);
+                *oset.cast() = before;
+            }
+        }))
     }
 }
 

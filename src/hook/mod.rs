@@ -9,3 +9,4 @@ mod poll;
 mod process;
 mod socket;
 mod time;
+mod wait;

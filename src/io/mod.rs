@@ -6,11 +6,13 @@
 #![cfg_attr(not(feature = "hook"), allow(dead_code))]
 
 pub mod accept;
+pub mod child;
 pub mod close;
 pub mod connect;
 pub mod control;
 pub mod description;
 pub mod epoll;
+pub mod epoll_set;
 pub mod file;
 pub mod flags;
 pub mod level;
@@ -19,6 +21,7 @@ pub mod poll;
 pub mod receive;
 pub mod select;
 pub mod send;
+pub mod signal;
 pub mod signal_mask;
 pub mod socket;
 pub mod time;

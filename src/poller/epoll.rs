@@ -12,6 +12,8 @@ pub const BATCH: usize = 1024;
 
 /// The event data of the eventfd.
 const WAKE: u64 = u64::MAX;
+/// The event data of the signalfd.
+const SIGNALS: u64 = u64::MAX - 1;
 
 /// Always asked for: the directions that cost nothing while nothing happens. EPOLLOUT is added where somebody waits.
 pub const BASE: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
@@ -25,8 +27,18 @@ pub struct Epoll {
     coarse: bool,
 }
 
-/// One event: a descriptor, the generation it was registered under, and what epoll says.
-pub struct Event {
+/// What has happened.
+pub enum Event {
+    /// To a descriptor.
+    Descriptor(DescriptorEvent),
+    /// Signals have come.
+    Signals,
+    /// Another thread has something to say.
+    Inbox,
+}
+
+/// A descriptor, the generation it was registered under, and what epoll says.
+pub struct DescriptorEvent {
     /// The descriptor's number.
     pub fd: i32,
     /// The generation of the number at registration.
@@ -116,6 +128,11 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, events, data(fd, generation))
     }
 
+    /// Adds the signalfd: an event at each wait as long as it has signals.
+    pub fn add_signals(&self, fd: i32) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32, SIGNALS)
+    }
+
     /// Takes a descriptor out; one that is not in the set is ignored.
     pub fn remove(&self, fd: i32) {
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
@@ -154,17 +171,24 @@ impl Epoll {
         count.max(0) as usize
     }
 
-    /// Event number `index` of the last wait; `None` for the wake-up of another thread, which is consumed.
-    pub fn event(&self, index: usize) -> Option<Event> {
+    /// Event number `index` of the last wait. The wake-up of another thread is consumed.
+    pub fn event(&self, index: usize) -> Event {
         // SAFETY: the caller stays below the number that `wait` returned.
         let event = unsafe { self.events.add(index).read_unaligned() };
-        if event.u64 == WAKE {
-            let mut count = 0u64;
-            // SAFETY: `count` is valid for the call; the eventfd does not block.
-            unsafe { syscall_raw!(SYS_read, self.wake, &raw mut count, 8) };
-            return None;
+        match event.u64 {
+            WAKE => {
+                let mut count = 0u64;
+                // SAFETY: `count` is valid for the call; the eventfd does not block.
+                unsafe { syscall_raw!(SYS_read, self.wake, &raw mut count, 8) };
+                Event::Inbox
+            }
+            SIGNALS => Event::Signals,
+            data => Event::Descriptor(DescriptorEvent {
+                fd: data as u32 as i32,
+                generation: (data >> 32) as u32,
+                events: event.events,
+            }),
         }
-        Some(Event { fd: event.u64 as u32 as i32, generation: (event.u64 >> 32) as u32, events: event.events })
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `switch` | from one coroutine to the next, and its first and last steps |
 //! | `wait` | what a coroutine can wait for |
 //! | `watch` | the descriptors waited for, and who waits |
+//! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
 //! | `life` | making, finding, changing and ending coroutines |
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
@@ -28,8 +29,10 @@ use crate::sys::{Errno, Result, errno, memory};
 use crate::timer;
 
 mod asymmetric;
+pub mod children;
 mod deadlock;
 mod exceptions;
+mod extras;
 mod inbox;
 mod life;
 mod overflow;
@@ -38,6 +41,7 @@ mod ready;
 mod registry;
 mod run;
 mod sanitizers;
+mod signals;
 mod switch;
 mod table;
 mod wait;
@@ -45,9 +49,11 @@ mod watch;
 
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
+pub use extras::Extras;
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
+pub use signals::{Set as SignalSet, change_mask};
 pub use wait::{
     Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
 };
@@ -85,7 +91,9 @@ pub struct Scheduler {
     timers: timer::Heap,
     poller: Epoll,
     watches: watch::Watches,
-    /// How many coroutines wait for a descriptor.
+    signals: signals::Signals,
+    children: children::Waiters,
+    /// How many coroutines wait for something from outside.
     on_descriptors: usize,
     /// The time when the loop last looked.
     now: Instant,
@@ -181,6 +189,8 @@ impl Scheduler {
         unsafe {
             self.ready.init();
             self.watches.init();
+            self.signals.init();
+            self.children.init();
         }
         self.poller.init();
         self.wake_fd.store(-1, Relaxed);

@@ -7,7 +7,10 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
-use super::Scheduler;
+use libc::{signalfd_siginfo, sigset_t};
+
+use super::inbox::{Inbox, Message};
+use super::{Scheduler, children};
 use crate::arch::slot;
 use crate::poller::{descriptors, epoll};
 use crate::sys::{Errno, Result};
@@ -21,19 +24,33 @@ pub struct Place {
 struct Registry {
     lock: UnsafeCell<libc::pthread_mutex_t>,
     first: UnsafeCell<*mut Scheduler>,
+    /// The mask of the thread that forks, while it does.
+    forker_mask: UnsafeCell<sigset_t>,
 }
 
-// SAFETY: `first` and the places are touched under the lock only.
+// SAFETY: `first`, the places and the mask are touched under the lock only.
 unsafe impl Sync for Registry {}
 
-static REGISTRY: Registry =
-    Registry { lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER), first: UnsafeCell::new(ptr::null_mut()) };
+static REGISTRY: Registry = Registry {
+    lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
+    first: UnsafeCell::new(ptr::null_mut()),
+    // SAFETY: plain data, valid when zero.
+    forker_mask: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+};
 static IDS: AtomicI32 = AtomicI32::new(0);
 /// The thread-exit key plus one; 0 before the first scheduler.
 static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `action` under the lock, with signals blocked: `close` is allowed in signal handlers, and comes here.
-fn locked<T>(action: impl FnOnce() -> T) -> T {
+/// Runs `action` under the lock, with signals blocked: `close` and `waitpid` are allowed in signal handlers, and come here.
+pub(super) fn locked<T>(action: impl FnOnce() -> T) -> T {
+    let mask = lock();
+    let result = action();
+    unlock(&mask);
+    result
+}
+
+/// Blocks signals, locks, and returns the thread's mask as it was.
+fn lock() -> sigset_t {
     // SAFETY: both sets are valid; the mutex is a static one.
     unsafe {
         let mut all = core::mem::zeroed();
@@ -41,10 +58,15 @@ fn locked<T>(action: impl FnOnce() -> T) -> T {
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
         libc::pthread_mutex_lock(REGISTRY.lock.get());
-        let result = action();
+        before
+    }
+}
+
+fn unlock(mask: &sigset_t) {
+    // SAFETY: locked by this thread; the set is valid.
+    unsafe {
         libc::pthread_mutex_unlock(REGISTRY.lock.get());
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
-        result
+        libc::pthread_sigmask(libc::SIG_SETMASK, mask, ptr::null_mut());
     }
 }
 
@@ -102,25 +124,60 @@ pub unsafe fn remove(scheduler: *mut Scheduler) {
     });
 }
 
+/// Calls `each` for every scheduler.
+///
+/// # Safety
+/// Under the lock. Of another thread's scheduler only what is made for that is touched: the inbox, what [`post`] needs, and
+/// what is changed under the lock only.
+pub(super) unsafe fn for_each(each: &mut dyn FnMut(*mut Scheduler)) {
+    // SAFETY: under the lock registered schedulers are valid.
+    unsafe {
+        let mut scheduler = *REGISTRY.first.get();
+        while !scheduler.is_null() {
+            each(scheduler);
+            scheduler = (*scheduler).registered.next;
+        }
+    }
+}
+
+/// Puts something into a scheduler's inbox, if it looks there.
+///
+/// # Safety
+/// As for [`for_each`].
+pub(super) unsafe fn post(scheduler: *mut Scheduler, put: impl FnOnce(&Inbox)) {
+    // SAFETY: the caller's promise; the inbox and the eventfd's number are made for this.
+    unsafe {
+        let wake = (*scheduler).wake_fd.load(Relaxed);
+        if wake >= 0 {
+            put(&(*scheduler).inbox);
+            epoll::wake(wake);
+        }
+    }
+}
+
 /// Tells the other threads' schedulers that a descriptor was closed.
 pub fn tell_closed(fd: i32, generation: u32, closed: bool) {
     let own: *mut Scheduler = slot::get().cast();
-    locked(|| {
-        // SAFETY: under the lock registered schedulers are valid; of another thread's only the inbox, made for that, and
-        // the eventfd's number are used.
-        unsafe {
-            let mut scheduler = *REGISTRY.first.get();
-            while !scheduler.is_null() {
-                if scheduler != own {
-                    let wake = (*scheduler).wake_fd.load(Relaxed);
-                    if wake >= 0 {
-                        (*scheduler).inbox.add(fd, generation, closed);
-                        epoll::wake(wake);
-                    }
-                }
-                scheduler = (*scheduler).registered.next;
+    // SAFETY: under the lock.
+    locked(|| unsafe {
+        for_each(&mut |scheduler| {
+            if scheduler != own {
+                post(scheduler, |inbox| inbox.add(Message::Closed { fd, generation, closed }));
             }
-        }
+        });
+    });
+}
+
+/// Gives the other threads' schedulers a signal to the process that they hold.
+pub fn tell_signal(info: &signalfd_siginfo) {
+    let own: *mut Scheduler = slot::get().cast();
+    // SAFETY: under the lock.
+    locked(|| unsafe {
+        for_each(&mut |scheduler| {
+            if scheduler != own && (*scheduler).signals.wants(info) {
+                post(scheduler, |inbox| inbox.add(Message::Signal(*info)));
+            }
+        });
     });
 }
 
@@ -131,14 +188,21 @@ unsafe extern "C" fn thread_exit(scheduler: *mut c_void) {
 }
 
 unsafe extern "C" fn fork_prepare() {
-    // SAFETY: a static mutex.
-    unsafe { libc::pthread_mutex_lock(REGISTRY.lock.get()) };
+    let mask = lock();
+    // SAFETY: under the lock.
+    unsafe { *REGISTRY.forker_mask.get() = mask };
+}
+
+/// Unlocks what [`fork_prepare`] has locked.
+fn fork_done() {
+    // SAFETY: under the lock.
+    let mask = unsafe { *REGISTRY.forker_mask.get() };
+    unlock(&mask);
 }
 
 unsafe extern "C" fn fork_parent() {
     descriptors::forked();
-    // SAFETY: locked by `fork_prepare`.
-    unsafe { libc::pthread_mutex_unlock(REGISTRY.lock.get()) };
+    fork_done();
 }
 
 /// In the child only the calling thread exists, and of its coroutines only the caller, if it is one. The other threads'
@@ -151,9 +215,12 @@ unsafe extern "C" fn fork_child() {
         *REGISTRY.first.get() = scheduler;
         if !scheduler.is_null() {
             (*scheduler).registered = Place { next: ptr::null_mut(), previous: ptr::null_mut() };
+        }
+        children::forked();
+        fork_done();
+        if !scheduler.is_null() {
             (*scheduler).start_child();
         }
-        libc::pthread_mutex_unlock(REGISTRY.lock.get());
     }
 }
 
@@ -164,11 +231,13 @@ impl Scheduler {
         self.poller.close();
         self.wake_fd.store(-1, Relaxed);
         self.inbox.free();
+        self.suspend_signals();
         let survivor = self.running;
         if !survivor.is_null() {
             self.picked = ptr::null_mut();
             self.end_all_but(survivor);
         }
         self.watch_anew();
+        self.budget = 0;
     }
 }

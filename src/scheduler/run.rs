@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Scheduler, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
+use crate::poller::epoll::Event;
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result, memory};
 use crate::syscall_raw;
@@ -177,6 +178,7 @@ impl Scheduler {
             self.pace = (self.pace / 2).max(*BUDGETS.start());
         }
         self.budget = self.pace;
+        self.resume_signals();
         if self.now.saturating_sub(self.polled) >= POLL_INTERVAL && self.poller.wake_fd() >= 0 {
             let events = self.poller.wait(0, 0);
             self.dispatch(events);
@@ -235,8 +237,9 @@ impl Scheduler {
         self.polled = self.now;
         for index in 0..events {
             match self.poller.event(index) {
-                Some(event) => self.descriptor_event(&event),
-                None => self.read_inbox(),
+                Event::Descriptor(event) => self.descriptor_event(&event),
+                Event::Signals => self.read_signals(),
+                Event::Inbox => self.read_inbox(),
             }
         }
     }

@@ -109,6 +109,7 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
         (*scheduler).detach(me);
         (*me).state = State::Dead;
         if (*me).asymmetric && !(*scheduler).abort {
+            (*scheduler).release_extras(me);
             asymmetric::back_to_resumer(scheduler, me);
         }
         // The loop frees it; an abort ends all, this one too.
@@ -265,6 +266,7 @@ impl Scheduler {
             self.timers.remove(&raw mut (*coroutine).timer);
             sanitizers::forget(coroutine);
             memory::free((*coroutine).waiters);
+            self.release_extras(coroutine);
             if !(*coroutine).asymmetric {
                 self.scheduled -= 1;
             }

@@ -49,7 +49,11 @@ pub fn current() -> Option<Current> {
 }
 
 impl Current {
-    fn coroutine(self) -> *mut Coroutine {
+    pub(super) fn scheduler(self) -> *mut Scheduler {
+        self.scheduler
+    }
+
+    pub(super) fn coroutine(self) -> *mut Coroutine {
         // SAFETY: the scheduler is valid while its coroutine runs.
         unsafe { (*self.scheduler).running }
     }
@@ -131,17 +135,31 @@ impl Current {
     }
 
     fn park_for_descriptors(self, deadline: Instant) -> Result<Wake> {
-        let me = self.coroutine();
-        // SAFETY: the scheduler and its running coroutine are valid.
-        unsafe {
-            (*me).on_descriptors = true;
-            (*self.scheduler).on_descriptors += 1;
-        }
+        self.expect_outside();
         match self.park_until(deadline) {
             Woken::Ready => Ok(Wake::Ready),
             Woken::TimedOut => Ok(Wake::TimedOut),
             Woken::Closed => Err(Errno(libc::EBADF)),
         }
+    }
+
+    /// The coroutine is about to wait for something from outside: that is no deadlock.
+    fn expect_outside(self) {
+        // SAFETY: the scheduler and its running coroutine are valid.
+        unsafe {
+            (*self.coroutine()).on_descriptors = true;
+            (*self.scheduler).on_descriptors += 1;
+        }
+    }
+
+    /// As [`Current::wait_in`], where who wakes is told to from outside.
+    ///
+    /// # Safety
+    /// As for [`Current::wait_in`].
+    pub(super) unsafe fn wait_for_outside(self, list: *mut List, deadline: Instant) -> Woken {
+        self.expect_outside();
+        // SAFETY: the caller's promise.
+        unsafe { self.wait_in(list, 0, deadline) }
     }
 
     /// Parks until somebody wakes the coroutine, or the deadline.

@@ -19,7 +19,7 @@ use super::Scheduler;
 use crate::coroutine::{Waiter, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors::{self, Snapshot};
-use crate::poller::epoll::{Added, BASE, Event};
+use crate::poller::epoll::{Added, BASE, DescriptorEvent};
 use crate::sys::clock::{Instant, MS, NEVER};
 use crate::sys::{Errno, Result, memory};
 
@@ -237,13 +237,20 @@ pub enum Armed {
 }
 
 impl Scheduler {
-    /// Sees to it that an event of `fd` reaches this scheduler. EBADF, ENOMEM, ENOSPC, EMFILE.
-    pub(super) fn arm(&mut self, fd: i32, events: u32) -> Result<(Armed, *mut Watch)> {
-        let snapshot = descriptors::get(fd);
+    /// Sees to it that the kernel and other threads can tell this one something.
+    #[inline(always)]
+    pub(super) fn open_poller(&mut self) -> Result<()> {
         if self.poller.wake_fd() < 0 {
             self.poller.open()?;
             self.wake_fd.store(self.poller.wake_fd(), Relaxed);
         }
+        Ok(())
+    }
+
+    /// Sees to it that an event of `fd` reaches this scheduler. EBADF, ENOMEM, ENOSPC, EMFILE.
+    pub(super) fn arm(&mut self, fd: i32, events: u32) -> Result<(Armed, *mut Watch)> {
+        let snapshot = descriptors::get(fd);
+        self.open_poller()?;
         let watch = self.watches.entry(fd)?;
         // SAFETY: watches do not move and live as long as the scheduler.
         unsafe {
@@ -330,7 +337,7 @@ impl Scheduler {
 
     /// An event from the poller. One of another generation is of a descriptor that was closed, but whose file lives on
     /// under another number: it means nothing here.
-    pub(super) fn descriptor_event(&mut self, event: &Event) {
+    pub(super) fn descriptor_event(&mut self, event: &DescriptorEvent) {
         let watch = self.watches.get(event.fd);
         if watch.is_null() {
             return;

@@ -265,6 +265,20 @@ next_definitions! {
         -syscall_raw!(SYS_clock_nanosleep, clock, flags, time, left) as c_int
     }
 
+    fn wait(status: *mut c_int) -> libc::pid_t { int(syscall_raw!(SYS_wait4, -1isize, status, 0, 0)) }
+    fn waitpid(pid: libc::pid_t, status: *mut c_int, options: c_int) -> libc::pid_t {
+        int(syscall_raw!(SYS_wait4, pid, status, options, 0))
+    }
+    fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> libc::pid_t {
+        int(syscall_raw!(SYS_wait4, -1isize, status, options, usage))
+    }
+    fn wait4(pid: libc::pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> libc::pid_t {
+        int(syscall_raw!(SYS_wait4, pid, status, options, usage))
+    }
+    fn waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int {
+        int(syscall_raw!(SYS_waitid, kind, id, info, options, 0))
+    }
+
     fn __read_chk(fd: c_int, buffer: *mut c_void, length: size_t, room: size_t) -> ssize_t {
         if length > room { buffer_overflow() }
         size(syscall_raw!(SYS_read, fd, buffer, length))

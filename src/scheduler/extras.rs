@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What few coroutines need, kept out of the control block: an epoll set, signals, a child waited for. It ends with the
+//! coroutine, however that ends.
+
+use core::ptr;
+
+use super::children::Claim;
+use super::signals::Holder;
+use super::{Current, Scheduler, descriptor_closed, descriptor_closing};
+use crate::coroutine::Coroutine;
+use crate::sys::{Result, memory};
+use crate::syscall_raw;
+
+/// A coroutine's extras.
+pub struct Extras {
+    /// Its epoll set; -1: none.
+    pub epoll_set: i32,
+    /// The signals that it holds; null: none.
+    pub(super) signals: *mut Holder,
+    /// The child that it waits for.
+    pub(super) claim: Claim,
+}
+
+impl Current {
+    /// The calling coroutine's extras, or null.
+    pub(super) fn extras(self) -> *mut Extras {
+        // SAFETY: the coroutine that runs is valid.
+        unsafe { (*self.coroutine()).extras }
+    }
+
+    /// The calling coroutine's extras, made if need be.
+    pub(super) fn make_extras(self) -> Result<*mut Extras> {
+        let me = self.coroutine();
+        // SAFETY: the coroutine that runs is valid; the new extras are its own.
+        unsafe {
+            if (*me).extras.is_null() {
+                let extras = memory::zeroed::<Extras>()?.as_ptr();
+                extras.write(Extras { epoll_set: -1, signals: ptr::null_mut(), claim: Claim::none() });
+                (*me).extras = extras;
+            }
+            Ok((*me).extras)
+        }
+    }
+
+    /// The calling coroutine's epoll set, if it has one.
+    pub fn epoll_set(self) -> Option<i32> {
+        // SAFETY: the coroutine's extras are null or valid.
+        unsafe { self.extras().as_ref() }.map(|extras| extras.epoll_set).filter(|&set| set >= 0)
+    }
+
+    /// Gives the calling coroutine, which has none, the epoll set that `open` makes.
+    pub fn open_epoll_set(self, open: impl FnOnce() -> Result<i32>) -> Result<()> {
+        let extras = self.make_extras()?;
+        // SAFETY: valid, and this coroutine's alone.
+        unsafe { (*extras).epoll_set = open()? };
+        Ok(())
+    }
+
+    /// Closes the calling coroutine's epoll set, if it has one.
+    pub fn close_epoll_set(self) {
+        // SAFETY: the coroutine's extras are null or valid.
+        if let Some(extras) = unsafe { self.extras().as_mut() } {
+            close(core::mem::replace(&mut extras.epoll_set, -1));
+        }
+    }
+}
+
+/// Closes a descriptor of the library's own, known to `descriptors`, that a coroutine may have waited for; a negative
+/// one is none.
+pub(super) fn close(fd: i32) {
+    if fd >= 0 {
+        let closing = descriptor_closing(fd);
+        // SAFETY: the descriptor is ours alone.
+        unsafe { syscall_raw!(SYS_close, fd) };
+        descriptor_closed(closing, true);
+    }
+}
+
+impl Scheduler {
+    /// Frees what a coroutine that has ended had besides its control block.
+    ///
+    /// # Safety
+    /// `coroutine` is one of this scheduler and waits for nothing.
+    pub(super) unsafe fn release_extras(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise; extras are null or the coroutine's own.
+        unsafe {
+            let extras = (*coroutine).extras;
+            if extras.is_null() {
+                return;
+            }
+            (*coroutine).extras = ptr::null_mut();
+            close((*extras).epoll_set);
+            if !(*extras).signals.is_null() {
+                self.release_signals((*extras).signals);
+            }
+            self.end_claim(&raw mut (*extras).claim);
+            memory::free(extras);
+        }
+    }
+}
