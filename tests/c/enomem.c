@@ -33,6 +33,16 @@ void *mmap(void *address, size_t length, int protection, int flags, int file, of
 }
 
 static int ran;
+
+/* Mapped memory, in KiB. */
+static long mapped(void) {
+    long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    CHECK(statm != NULL && fscanf(statm, "%ld", &pages) == 1);
+    fclose(statm);
+    return pages * 4;
+}
+
 static char memory[50][8192];
 
 static void runs(void *argument) {
@@ -122,12 +132,16 @@ static int live(int quiet) {
 int main(void) {
     int quiet[2], single = 0;
     CHECK_EQ(pipe(quiet), 0);
+    fail_from = INT_MAX;
+    live(quiet[0]);
+    long before = mapped();
     for (fail_from = 1;; fail_from++) {
         fail_to = fail_from;
         single = live(quiet[0]);
         if (!single) break;
         CHECK(fail_from < 10000);
     }
+    CHECK_BETWEEN(mapped(), 0, before + 200); /* what was got before the failure came back */
     CHECK(fail_from > 10); /* the library does ask for memory by these names */
     int fds = count_fds();
     for (fail_from = 1; fail_from < 60; fail_from++) {
