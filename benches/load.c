@@ -12,17 +12,16 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <linux/perf_event.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "calls.h"
 
 #define MESSAGE 64
 #define MAX_EVENTS 1024
@@ -156,29 +155,6 @@ static int connect_all(uint16_t port)
         }
     }
     return epoll;
-}
-
-/* A counter of the process's system calls, or -1. */
-static int open_call_counter(pid_t pid)
-{
-    struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT, .size = sizeof attr, .inherit = 1};
-    FILE *file = fopen("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", "r");
-    unsigned long long id = 0;
-
-    if (!file)
-        return -1;
-    int parsed = fscanf(file, "%llu", &id);
-    fclose(file);
-    attr.config = id;
-    return parsed == 1 ? (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC) : -1;
-}
-
-static uint64_t calls_so_far(int counter)
-{
-    uint64_t calls = 0;
-    if (counter >= 0)
-        MUST(read(counter, &calls, sizeof calls) == sizeof calls);
-    return calls;
 }
 
 /*

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # The benchmark: builds the contestants against target/release, lets them take turns, one CPU for the server and one for
-# the load, and writes the medians to benches/results.md. About three minutes; QUICK=1: half a minute.
+# the load, and writes the medians to benches/results.md. About four minutes; QUICK=1: one.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,10 +13,14 @@ out=$(cd "$target/bench" && pwd)
 results=${RESULTS:-benches/results.md}
 
 yield_rounds=7
+sync_rounds=5
+crowds="10 100 1000 10000 100000 1000000"
 # connections:rounds:slice in ms; a slice holds several requests of every connection
 echo_plan="1:20:100 100:60:100 1000:60:120 10000:12:700"
 if [ -n "${QUICK:-}" ]; then
     yield_rounds=1
+    sync_rounds=1
+    crowds="10 1000 100000"
     echo_plan="1:4:60 100:16:60 1000:16:80 10000:3:400"
 fi
 
@@ -43,7 +47,7 @@ build() {
     for program in load echo_epoll; do
         ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra "benches/$program.c" -o "$out/$program" -lm
     done
-    for program in yield echo_dyco; do
+    for program in yield sync crowd echo_dyco; do
         ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Iinclude "benches/$program.c" -o "$out/$program" \
             -L"$out" -Wl,-rpath,"$out" -ldyco
     done
@@ -58,6 +62,30 @@ measure_yield() {
                 measured=$(on 0 "$out/yield" $stacks $count)
                 echo "$stacks $count $measured"
             done
+        done
+    done
+}
+
+# Lines: stacks, operation, best and median ns, allocations, system calls.
+measure_sync() {
+    for round in $(seq $sync_rounds); do
+        echo "sync: round $round of $sync_rounds" >&2
+        for operation in ping-pong stream semaphore hand-over waitgroup publish-1 publish-100 pool asymmetric; do
+            for stacks in own shared; do
+                measured=$(on 0 "$out/sync" $operation $stacks)
+                echo "$stacks $operation $measured"
+            done
+        done
+    done
+}
+
+# Lines: stacks, coroutines, ns to create, wait, end, bytes resident, bytes of page tables.
+measure_crowds() {
+    for count in $crowds; do
+        echo "crowd: $count" >&2
+        for stacks in own shared; do
+            measured=$(on 0 "$out/crowd" $stacks $count)
+            echo "$stacks $count $measured"
         done
     done
 }
@@ -91,13 +119,15 @@ measure_echo() {
 
 build
 measure_yield >"$out/yield.txt"
+measure_sync >"$out/sync.txt"
+measure_crowds >"$out/crowd.txt"
 measure_echo >"$out/echo.txt"
 {
     cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -n 1)
     echo "# Benchmark results"
     echo
     echo "Written by \`make bench\`${QUICK:+ (QUICK=1)}: ${cpu:-$(uname -m)}, $(nproc) CPUs, Linux $(uname -r | cut -d- -f1)."
-    awk -f benches/report.awk "$out/yield.txt" "$out/echo.txt"
+    awk -f benches/report.awk "$out/yield.txt" "$out/sync.txt" "$out/crowd.txt" "$out/echo.txt"
 } >"$results.new"
 mv "$results.new" "$results"
 cat "$results"
