@@ -2,6 +2,7 @@
 //! Intrusive doubly linked lists: the links live in the elements, so putting an element on a list and taking
 //! it off again allocates nothing, costs O(1) and cannot fail.
 
+use core::marker::PhantomPinned;
 use core::ptr;
 
 /// A place in at most one list. Zeroed (or unlinked) it is in none.
@@ -9,6 +10,8 @@ use core::ptr;
 pub struct Link {
     previous: *mut Link,
     next: *mut Link,
+    /// Neighbours change a link while its owner is borrowed: so no `&mut` of what holds one is taken for unique.
+    pinned: PhantomPinned,
 }
 
 /// A list, first in, first out. Its address must not change once it is initialised: the elements point to it.

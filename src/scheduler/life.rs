@@ -7,9 +7,9 @@ use core::ptr;
 use super::{Entry, Scheduler, overflow, switch, table, this, this_or_new};
 use crate::arch;
 use crate::coroutine::{Coroutine, State};
-use crate::list::Link;
+use crate::list::{Link, List};
 use crate::stack::{Kind, MIN_CALLER, Stack, own, shared};
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, memory};
 
 /// Makes a coroutine, ready to run, and returns its cid.
 pub fn spawn(entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
@@ -182,6 +182,16 @@ impl Scheduler {
     pub(super) fn end_all(&mut self) {
         self.picked = ptr::null_mut();
         self.end_all_but(ptr::null_mut());
+        // SAFETY: nobody is left to look at them.
+        unsafe {
+            loop {
+                let object = List::pop_front(&raw mut self.doomed);
+                if object.is_null() {
+                    break;
+                }
+                memory::free(object);
+            }
+        }
     }
 
     /// Ends every coroutine but one.

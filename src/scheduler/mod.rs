@@ -22,6 +22,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use crate::arch::slot;
 use crate::coroutine::{Context, Coroutine};
+use crate::list::{Link, List};
 use crate::poller::epoll::Epoll;
 use crate::stack::{own, page_size, shared};
 use crate::sys::clock::{Instant, MS};
@@ -85,6 +86,8 @@ pub struct Scheduler {
     picked: *mut Coroutine,
     /// Ended, and still to be freed by the loop: a coroutine cannot free the stack it runs on.
     dead: *mut Coroutine,
+    /// Objects that were destroyed while a coroutine that had been woken for them has still to look.
+    doomed: List,
     /// The loop's own frame.
     main_sp: *mut u8,
     main: Context,
@@ -188,6 +191,7 @@ impl Scheduler {
         // SAFETY: the caller's promise.
         unsafe {
             self.ready.init();
+            List::init(&raw mut self.doomed);
             self.watches.init();
             self.signals.init();
             self.children.init();
@@ -261,6 +265,17 @@ pub fn set_udata(udata: *mut c_void) -> Result<()> {
     // SAFETY: this thread's scheduler is valid.
     unsafe { (*scheduler.as_ptr()).udata = udata };
     Ok(())
+}
+
+/// Frees an object when this thread's coroutines are ended from outside, unless it is taken off the list before.
+///
+/// # Safety
+/// `object` is the first field of what [`memory::free`] may free, and in no list.
+pub unsafe fn doom(object: *mut Link) {
+    if let Some(scheduler) = this() {
+        // SAFETY: this thread's scheduler is valid; the caller's promise.
+        unsafe { List::push_back(&raw mut (*scheduler.as_ptr()).doomed, object) };
+    }
 }
 
 /// How many coroutines are alive.

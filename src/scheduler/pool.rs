@@ -194,7 +194,8 @@ impl Pool {
     }
 
     fn wake_obtainers(&mut self) {
-        while self.available() > 0 {
+        // A scheduler that is being freed wakes nobody.
+        while this().is_some() && self.available() > 0 {
             // SAFETY: obtainers are this thread's coroutines: `adopt` has checked.
             if !unsafe { super::wake_first(&raw mut self.obtainers, Wake::Ready) } {
                 break;

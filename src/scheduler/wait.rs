@@ -196,6 +196,13 @@ impl Current {
         self.park_until(deadline)
     }
 
+    /// The tag of the last [`Current::wait_in`], as [`wake_where`] left it.
+    #[inline]
+    pub fn tag(self) -> u32 {
+        // SAFETY: the running coroutine is valid.
+        unsafe { (*self.coroutine()).waiter.events }
+    }
+
     /// Gives way: goes to the tail of the ready queue.
     pub fn yield_now(self) {
         let me = self.coroutine();
@@ -288,11 +295,11 @@ pub unsafe fn wake_first(list: *mut List, wake: Woken) -> bool {
     true
 }
 
-/// Wakes those on a list of [`Current::wait_in`] whose tag `wanted` accepts, in order, and says how many.
+/// Wakes those on a list of [`Current::wait_in`] whose tag `wanted` accepts, and may change, in order, and says how many.
 ///
 /// # Safety
 /// The list is this thread's.
-pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(u32) -> bool) -> usize {
+pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(&mut u32) -> bool) -> usize {
     let mut count = 0;
     // SAFETY: the caller's promise. Waking takes one waiter off; the one after it is read before.
     unsafe {
@@ -301,7 +308,7 @@ pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(u3
         while !link.is_null() {
             let next = (*list).after(link);
             let waiter: *mut Waiter = link.cast();
-            if wanted((*waiter).events) {
+            if wanted(&mut (*waiter).events) {
                 (*scheduler).unpark((*waiter).coroutine, wake);
                 count += 1;
             }

@@ -5,11 +5,14 @@
 //! place. The place and the message are handed over explicitly: when the message has been put, the first receiver is woken
 //! and it alone may take it; when the message has been taken, the first sender is woken and it alone may put one. So both
 //! sides are served in order, and a newcomer never overtakes.
+//!
+//! Who has been promised something and has not run yet keeps a destroyed channel's memory.
 
 use core::ffi::c_void;
 use core::ptr;
 
 use super::queue::Queue;
+use crate::list::Link;
 use crate::scheduler;
 use crate::sys::{Errno, Result, memory};
 
@@ -27,7 +30,11 @@ enum Place {
 }
 
 /// A channel; its buffer follows in the same allocation.
+#[repr(C)]
 pub struct Channel {
+    /// Of a destroyed one: its place among the doomed.
+    doomed: Link,
+    destroyed: bool,
     size: usize,
     length: usize,
     place: Place,
@@ -56,12 +63,16 @@ pub fn create(size: usize) -> Result<*mut Channel> {
 /// # Safety
 /// `channel` came from [`create`] and is alive; `message` has `size` readable bytes, and 0 < `size` ≤ the channel's.
 pub unsafe fn send(channel: *mut Channel, message: *const c_void, size: usize, timeout: i32) -> Result<usize> {
-    // SAFETY: the caller's promise; after a wait that ended well the channel is alive.
+    // SAFETY: the caller's promise; after a wait that ended well the channel's memory is there.
     unsafe {
         (*channel).void_broken_promise();
         (*channel).receivers.check_thread()?;
         if (*channel).place != Place::Empty {
             Queue::wait(&raw mut (*channel).senders, 0, timeout)?;
+            if (*channel).destroyed {
+                leave_destroyed(channel);
+                return Err(Errno(libc::EIDRM));
+            }
         }
         ptr::copy_nonoverlapping(message.cast::<u8>(), buffer(channel), size);
         (*channel).length = size;
@@ -83,11 +94,18 @@ pub unsafe fn receive(channel: *mut Channel, message: *mut c_void, room: usize, 
             Queue::wait(&raw mut (*channel).receivers, 0, timeout)?;
         }
         let length = (*channel).length;
-        if length > room {
+        let fits = length <= room;
+        if fits {
+            ptr::copy_nonoverlapping(buffer(channel), message.cast::<u8>(), length);
+        }
+        if (*channel).destroyed {
+            leave_destroyed(channel);
+            return if fits { Ok(length) } else { Err(Errno(libc::EIDRM)) };
+        }
+        if !fits {
             (*channel).offer();
             return Err(Errno(libc::EMSGSIZE));
         }
-        ptr::copy_nonoverlapping(buffer(channel), message.cast::<u8>(), length);
         (*channel).place = Place::Empty;
         if Queue::wake_first(&raw mut (*channel).senders) {
             (*channel).promise(Place::Promised);
@@ -105,20 +123,38 @@ pub unsafe fn size(channel: *mut Channel) -> usize {
     unsafe { (*channel).size }
 }
 
-/// Ends the channel; who waits gets EIDRM.
+/// Ends the channel; who waits gets EIDRM. A receiver that has been woken for a message still gets it.
 ///
 /// # Safety
 /// `channel` came from [`create`] and is not used again.
 pub unsafe fn destroy(channel: *mut Channel) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
+        (*channel).void_broken_promise();
         (*channel).senders.check_thread()?;
         (*channel).receivers.check_thread()?;
         Queue::close(&raw mut (*channel).senders);
         Queue::close(&raw mut (*channel).receivers);
-        memory::free(channel);
+        if matches!((*channel).place, Place::Promised | Place::Delivered) {
+            (*channel).destroyed = true;
+            scheduler::doom(&raw mut (*channel).doomed);
+        } else {
+            memory::free(channel);
+        }
     }
     Ok(())
+}
+
+/// The one to whom the place was promised has looked: now the memory goes.
+///
+/// # Safety
+/// `channel` is destroyed, and the caller the last who knows it.
+unsafe fn leave_destroyed(channel: *mut Channel) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        Link::unlink(&raw mut (*channel).doomed);
+        memory::free(channel);
+    }
 }
 
 impl Channel {

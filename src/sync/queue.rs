@@ -39,12 +39,13 @@ impl Queue {
     /// Waits until woken, at most `timeout` milliseconds. ETIMEDOUT; EPERM outside coroutines; EIDRM when the object is
     /// destroyed, and must then not be touched again.
     ///
-    /// `tag` is what [`Queue::wake_where`] looks at.
+    /// `tag` is what [`Queue::wake_where`] looks at; what that leaves there is the result. An object may be destroyed between
+    /// the wake and the return: whoever touches it afterwards must have been promised that it stays.
     ///
     /// # Safety
     /// `queue` is initialised.
     #[inline]
-    pub unsafe fn wait(queue: *mut Queue, tag: u32, timeout: i32) -> Result<()> {
+    pub unsafe fn wait(queue: *mut Queue, tag: u32, timeout: i32) -> Result<u32> {
         if timeout == 0 {
             return Err(Errno(libc::ETIMEDOUT));
         }
@@ -56,7 +57,7 @@ impl Queue {
             current.wait_in(&raw mut (*queue).waiters, tag, deadline_ms(timeout))
         };
         match woken {
-            Wake::Ready => Ok(()),
+            Wake::Ready => Ok(current.tag()),
             Wake::TimedOut => Err(Errno(libc::ETIMEDOUT)),
             Wake::Closed => Err(Errno(libc::EIDRM)),
         }
@@ -72,11 +73,11 @@ impl Queue {
         unsafe { scheduler::wake_first(&raw mut (*queue).waiters, Wake::Ready) }
     }
 
-    /// Wakes all whose tag `wanted` accepts, in order, and says how many.
+    /// Wakes all whose tag `wanted` accepts, and may change, in order, and says how many.
     ///
     /// # Safety
     /// As for [`Queue::wake_first`].
-    pub unsafe fn wake_where(queue: *mut Queue, wanted: &mut dyn FnMut(u32) -> bool) -> usize {
+    pub unsafe fn wake_where(queue: *mut Queue, wanted: &mut dyn FnMut(&mut u32) -> bool) -> usize {
         // SAFETY: the caller's promise.
         unsafe { scheduler::wake_where(&raw mut (*queue).waiters, Wake::Ready, wanted) }
     }

@@ -33,10 +33,12 @@ pub unsafe fn wait(semaphore: *mut Semaphore, timeout: i32) -> Result<()> {
     unsafe {
         if (*semaphore).permits > 0 {
             (*semaphore).permits -= 1;
-            return Ok(());
+        } else {
+            // Who is woken has got the permit, whatever becomes of the semaphore.
+            Queue::wait(&raw mut (*semaphore).queue, 0, timeout)?;
         }
-        Queue::wait(&raw mut (*semaphore).queue, 0, timeout)
     }
+    Ok(())
 }
 
 /// Gives a permit. EOVERFLOW when there are INT_MAX.

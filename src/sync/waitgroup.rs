@@ -5,7 +5,8 @@ use super::queue::Queue;
 use crate::scheduler;
 use crate::sys::{Errno, Result, memory};
 
-/// The tag of a waiter that waits for all members; other tags are numbers of members.
+/// The tag of a waiter that waits for all members; other tags are numbers of members. When woken it becomes the number that
+/// is done.
 const ALL: u32 = 0;
 
 /// A member that is done keeps its place, marked by the sign of its cid.
@@ -72,13 +73,13 @@ pub unsafe fn done(group: *mut WaitGroup) -> Result<bool> {
 /// # Safety
 /// As for [`add`].
 pub unsafe fn wait(group: *mut WaitGroup, target: u32, timeout: i32) -> Result<usize> {
-    // SAFETY: the caller's promise; after a wait that ended well the group is alive.
+    // SAFETY: the caller's promise. After a wait the group is not touched: who was woken first may have destroyed it.
     unsafe {
         if timeout != 0 && !(*group).is_satisfied(target) {
             if target != ALL {
                 (*group).next_target = (*group).next_target.min(target as usize);
             }
-            Queue::wait(&raw mut (*group).waiters, target, timeout)?;
+            return Ok(Queue::wait(&raw mut (*group).waiters, target, timeout)? as usize);
         }
         Ok((*group).done)
     }
@@ -114,9 +115,12 @@ impl WaitGroup {
         let mut next = usize::MAX;
         // SAFETY: the caller's promise.
         unsafe {
-            Queue::wake_where(&raw mut self.waiters, &mut |target| {
+            Queue::wake_where(&raw mut self.waiters, &mut |tag| {
+                let target = *tag;
                 let woken = if target == ALL { all } else { done >= target as usize };
-                if !woken && target != ALL {
+                if woken {
+                    *tag = done as u32;
+                } else if target != ALL {
                     next = next.min(target as usize);
                 }
                 woken
