@@ -47,6 +47,21 @@ static inline void run_with_ticker(void) {
     if (ticker_delays >= 0) close(ticker_delays);
 }
 
+static inline void wait_once(void *argument) {
+    int ends[2];
+    (void)argument;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK_EQ(dyco_coroutine_waitRead(ends[0], 1), 0);
+    CHECK_EQ(close(ends[0]), 0);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
+/* The thread's scheduler and its descriptors are made, so that descriptors can be counted. */
+static inline void warm_up(void) {
+    spawn(wait_once, NULL);
+    run_all();
+}
+
 /* Runs one function as a coroutine, with all that it spawns. */
 static inline void in_coroutine(proc_coroutine function, void *argument) {
     spawn(function, argument);
@@ -208,6 +223,12 @@ static inline size_t read_bytes(int fd, size_t want) {
         total += (size_t)n;
     }
     return total;
+}
+
+/* Takes what is there. */
+static inline void drain(int fd) {
+    static char sink[65536];
+    while (syscall(SYS_recvfrom, fd, sink, sizeof sink, MSG_DONTWAIT, NULL, NULL) > 0) continue;
 }
 
 #endif

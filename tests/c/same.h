@@ -87,6 +87,7 @@ static inline void same_named(const char *name, void (*scenario)(void)) {
     transcript = transcripts[1];
     in_coroutine(same_coroutine, &scenario);
     join_later();
+    CHECK_EQ(count_fds(), fds);
     if (getenv("TRANSCRIPT")) fputs(transcripts[0], stderr);
     CHECK(transcripts[0][0] != 0);
     char *plain = transcripts[0], *hooked = transcripts[1];
@@ -102,10 +103,8 @@ static inline void same_named(const char *name, void (*scenario)(void)) {
 
 #define SAME(scenario) same_named(#scenario, scenario)
 
-/* A scheduler of this thread exists, and its descriptors with it, before the first count. */
 static inline void same_start(void) {
-    spawn(nothing, NULL);
-    run_all();
+    warm_up();
     signal(SIGALRM, same_hangs);
 }
 
