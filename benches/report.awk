@@ -125,7 +125,7 @@ END {
 
     print "\n## Crowds\n"
     print "So many coroutines are created, wait on one semaphore, are woken and end: CPU ns for each step, per coroutine;"
-    print "resident bytes of each while it waits + page tables. Small crowds come many times (best), one of a million once."
+    print "resident bytes of each while it waits + page tables. Best of several crowds, of two where they are a million."
     print "Beyond 4,096 a coroutine with a stack of its own takes its page from the kernel and gives it back: the faults are"
     print "what the figures show.\n"
     print "| coroutines | own: create | wait | end | bytes | shared: create | wait | end | bytes |"
