@@ -72,7 +72,10 @@ impl Queues {
     unsafe fn pop_fairly(&mut self) -> *mut Link {
         // SAFETY: the caller's promise.
         unsafe {
-            if self.in_a_row < URGENT_IN_A_ROW || self.normal.is_empty() {
+            if self.normal.is_empty() {
+                self.in_a_row = 0;
+                List::pop_front(&mut self.urgent)
+            } else if self.in_a_row < URGENT_IN_A_ROW {
                 self.in_a_row += 1;
                 List::pop_front(&mut self.urgent)
             } else {
