@@ -17,7 +17,7 @@ static void send_hello(void *argument) {
 }
 
 static void send_world_slowly(void *argument) {
-    struct timespec pause = {0, 60000000};
+    struct timespec pause = {0, 300000000};
     (void)argument;
     CHECK_EQ(send(ends[1], "wor", 3, 0), 3);
     nanosleep(&pause, NULL);
@@ -76,18 +76,18 @@ static void wait_all(void) {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
     stream_pair(family, ends);
     after(50, send_world_slowly, NULL);
-    TAKES(110, TRY(recv(ends[0], b, 5, MSG_WAITALL)));
+    TAKES(350, TRY(recv(ends[0], b, 5, MSG_WAITALL)));
     say("%.5s\n", b);
     after(50, send_world_slowly, NULL);
-    TAKES(110, TRY(recvmsg(ends[0], &message, MSG_WAITALL)));
+    TAKES(350, TRY(recvmsg(ends[0], &message, MSG_WAITALL)));
     say("%.5s\n", b);
     after(50, send_world_slowly, NULL);
     TRY(recv(ends[0], b, 5, 0));
     TRY(recv(ends[0], b, 5, 0));
     after(20, send_world_slowly, NULL);
     /* AF_UNIX peeks at what is there. */
-    if (family != AF_UNIX) TAKES(80, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
-    usleep(150000);
+    if (family != AF_UNIX) TAKES(320, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
+    usleep(450000);
     TRY(recv(ends[0], b, 2, 0));
     TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_DONTWAIT));
     /* The end of the stream cuts it short, and so does a timeout. */
