@@ -112,7 +112,7 @@ uninstall:
 	rm -f $(headerdir)/dyco_coroutine.h $(headerdir)/dyco/dyco_coroutine.h
 	rm -f $(libdir)/libdyco.so $(libdir)/libdyco.so.3 $(shared:$(lib)/%=$(libdir)/%) $(libdir)/libdyco.a
 	rm -f $(libdir)/pkgconfig/dyco.pc
-	-rmdir $(headerdir)/dyco $(libdir)/pkgconfig 2>/dev/null
+	rmdir $(headerdir)/dyco 2>/dev/null || :
 	$(ldconfig)
 
 # The live system's loader looks names up in a cache that only root can renew.

@@ -23,17 +23,14 @@ need gcc gcc
 need g++ g++
 need libc6-dev /usr/include/stdio.h
 need make make
-need binutils objcopy nm
+need binutils ld objcopy nm
 need clang clang clang++
 need pkg-config pkg-config
 need meson meson
 need ninja-build ninja
 need gdb gdb
 need valgrind valgrind
-need strace strace
-need curl curl
 need netcat-openbsd nc
-need file file
 need libssl-dev /usr/include/openssl/ssl.h
 need openssl openssl
 if [ "$(uname -m)" = x86_64 ]; then
@@ -48,7 +45,13 @@ if [ -n "$packages" ]; then
         echo "install-deps: not a Debian or Ubuntu; tests that need what these packages hold are skipped:$packages" >&2
     else
         sudo=
-        [ "$(id -u)" = 0 ] || sudo=sudo
+        if [ "$(id -u)" != 0 ]; then
+            sudo=sudo
+            command -v sudo >/dev/null || {
+                echo "install-deps: please run as root: apt-get install -y$packages" >&2
+                exit 1
+            }
+        fi
         echo "Installing Debian packages for the tests:$packages"
         $sudo apt-get update -qq
         # shellcheck disable=SC2086 # one word per package
