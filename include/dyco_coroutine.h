@@ -295,12 +295,14 @@ int dyco_coroutine_coroID(void);
  * to the unbuffered stderr some 10 KiB. Does not wait.
  *
  * @param cid       a coroutine of this thread
- * @param stackptr  NULL: the library allocates the stack, with a guard
- *                  page below it, and frees it with the coroutine.
+ * @param stackptr  NULL: the library allocates the stack, at least
+ *                  stacksize bytes, 16 KiB or more, with a guard page
+ *                  below it, and frees it with the coroutine.
  *                  Otherwise the lowest address of memory of the
  *                  caller, which is used exactly as given, must stay
  *                  valid until the coroutine has ended, and is not freed
- * @param stacksize bytes, at least 2048; 0 goes back to the shared stack
+ * @param stacksize bytes, of the caller's memory at least 2048;
+ *                  0 goes back to the shared stack
  * @return 1 set, 0 back to the shared stack, or -1 and errno:
  *         ESRCH no such coroutine; EBUSY it has run already;
  *         EINVAL stacksize too small or absurd; ENOMEM out of memory
