@@ -2,10 +2,10 @@
 //! `read` and `write` and their vectors: sockets as in `receive` and `send`; files, directories and block devices are left
 //! alone; pipes, terminals and all else wait as libc would.
 //!
-//! Pipes, eventfds and timerfds can be asked not to block for one call (RWF_NOWAIT). FIFOs, terminals and some
-//! others cannot: there we ask poll(2) first and then make the call, and should somebody else, in another thread
-//! or process, take the bytes (the room) in between, the call makes the thread wait. A terminal that accepts less than
-//! PIPE_BUF bytes also makes the thread wait.
+//! Pipes, eventfds and timerfds can be asked not to block for one call (RWF_NOWAIT), FIFOs for a read (vmsplice).
+//! Writes to FIFOs, terminals and some others cannot: there we ask poll(2) first and then make the call, and should
+//! somebody else, in another thread or process, take the bytes (the room) in between, the call makes the thread wait. So
+//! does a terminal that accepts less than PIPE_BUF bytes.
 
 use core::ffi::c_int;
 
@@ -152,6 +152,14 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
             result => return result,
         }
     }
+    if kind == libc::S_IFIFO && is_read_only(fd) {
+        // vmsplice reads, too, and can be asked not to block. Of a descriptor open for writing it would write.
+        // SAFETY: the caller's promise.
+        match waits.until(|| unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
+            Err(Errno(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => {}
+            result => return result,
+        }
+    }
     while waits.poll() == 0 {
         // A descriptor that does not wait answers for itself: a FIFO without writers is at its end.
         if waits.deadline().is_err() {
@@ -168,6 +176,12 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
         waits.park()?;
     }
     plainly()
+}
+
+fn is_read_only(fd: c_int) -> bool {
+    // SAFETY: takes numbers only.
+    let flags = unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) };
+    flags.is_ok_and(|flags| flags as c_int & libc::O_ACCMODE == libc::O_RDONLY)
 }
 
 /// `readable`: the list is known to be.

@@ -54,7 +54,7 @@ pub unsafe fn recvfrom(
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let got = waits.until(attempt)?;
     if got < length && got > 0 {
-        if flags & libc::MSG_WAITALL != 0 && is_stream(fd) {
+        if wants_all(fd, flags) {
             let mut rest = iovec { iov_base: buffer, iov_len: length };
             // SAFETY: one piece, the caller's buffer.
             let pieces = unsafe { Pieces::new(&raw mut rest, 1) };
@@ -83,7 +83,7 @@ pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_
     if flags & NEVER_WAITS != 0 || got == 0 {
         return Ok(got);
     }
-    if flags & libc::MSG_WAITALL != 0 && is_stream(fd) {
+    if wants_all(fd, flags) {
         // The kernel, too, stops at bytes that came with descriptors, whether or not there was room for those.
         let has_control = message.msg_controllen > 0 || message.msg_flags & libc::MSG_CTRUNC != 0;
         return Ok(if has_control { got } else { fill(&mut waits, pieces, got, flags) });
@@ -177,7 +177,17 @@ fn is_short_of_tcp(fd: c_int, pieces: &Pieces, got: usize) -> bool {
     descriptors::get(fd).tcp() && got < pieces.left()
 }
 
+/// Whether the call waits for more after something has come. AF_UNIX does not wait for more to peek at.
+#[inline(always)]
+fn wants_all(fd: c_int, flags: c_int) -> bool {
+    flags & libc::MSG_WAITALL != 0 && is_stream(fd) && (flags & libc::MSG_PEEK == 0 || !is_unix(fd))
+}
+
 fn is_stream(fd: c_int) -> bool {
     let snapshot = descriptors::get(fd);
     if snapshot.known() { snapshot.stream() } else { option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM) }
+}
+
+fn is_unix(fd: c_int) -> bool {
+    option(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
 }
