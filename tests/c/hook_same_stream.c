@@ -256,14 +256,18 @@ static void faults(void) {
     TRY(recv(ends[0], nowhere, 4, 0));
     TRY(read(ends[0], nowhere, 4));
     TRY(recvmsg(ends[0], NULL, 0));
+#ifndef __aarch64__ /* qemu-user has no preadv2: its stand-in reads the list itself */
     TRY(readv(ends[0], (struct iovec *)nowhere, 2));
+#endif
     TRY(recvfrom(ends[0], b, 1, 0, &address.any, (socklen_t *)nowhere));
     TRY(recv(ends[0], b, sizeof b, 0));
     TRY(send(ends[0], nowhere, 4, 0));
     TRY(write(ends[0], nowhere, 4));
     TRY(sendmsg(ends[0], NULL, 0));
     TRY(sendmsg(ends[0], &message, 0));
+#ifndef __aarch64__ /* qemu-user has no preadv2: its stand-in reads the list itself */
     TRY(writev(ends[0], (struct iovec *)nowhere, 2));
+#endif
     TRY(recv(ends[1], b, sizeof b, MSG_DONTWAIT) <= 1);
     TRY(send(ends[0], "x", 1, 0x40000000));
     TRY(sendto(ends[0], "x", 1, 0, &address.any, sizeof address.v4) > 0);
