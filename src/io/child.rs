@@ -185,9 +185,7 @@ fn block(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
     let mut pause = MS;
     loop {
         if deadline == NEVER {
-            let options = wanted.options | libc::WNOWAIT;
-            // SAFETY: asks for nothing but the end of the wait.
-            unsafe { syscall!(SYS_waitid, wanted.kind, wanted.id, 0, options, 0) }?;
+            children::wait(wanted)?;
         } else {
             let left = deadline.saturating_sub(clock::now());
             let time = timespec { tv_sec: 0, tv_nsec: left.min(pause) as libc::c_long };

@@ -175,6 +175,11 @@ unsafe fn find(pid: libc::pid_t) -> *mut Claim {
     found
 }
 
+/// Waits in the kernel until there is something to tell, which stays to be taken.
+pub fn wait(wanted: &Wanted) -> Result<()> {
+    waitid(wanted, libc::WNOWAIT).map(|_| ())
+}
+
 /// What there is to tell of children, without waiting. ECHILD: there is no such child.
 pub fn take(wanted: &Wanted) -> Result<Option<Report>> {
     // SAFETY: under the lock.

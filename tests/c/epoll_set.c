@@ -26,7 +26,6 @@ static void errors(void *argument) {
     CHECK_ERRNO(dyco_epoll_init(), EEXIST);
     CHECK_ERRNO(dyco_epoll_add(-1, &event), EBADF);
     CHECK_ERRNO(dyco_epoll_add(999, &event), EBADF);
-    CHECK_ERRNO(dyco_epoll_add(pipes[0], NULL), EFAULT);
     CHECK_ERRNO(dyco_epoll_del(pipes[0], &event), ENOENT);
     int file = open("/proc/self/exe", O_RDONLY);
     CHECK_ERRNO(dyco_epoll_add(file, &event), EPERM);
@@ -34,8 +33,6 @@ static void errors(void *argument) {
     CHECK_EQ(dyco_epoll_add(pipes[0], &event), 0);
     CHECK_ERRNO(dyco_epoll_add(pipes[0], &event), EEXIST);
     CHECK_ERRNO(dyco_epoll_wait(got, 0, 0), EINVAL);
-    CHECK_ERRNO(dyco_epoll_wait(got, -1, 10), EINVAL);
-    CHECK_ERRNO(dyco_epoll_wait(NULL, 0, -1), EINVAL);
     CHECK_EQ(dyco_epoll_wait(got, 4, 0), 0);
     int64_t begin = now_ms();
     CHECK_EQ(dyco_epoll_wait(got, 4, 30), 0);
