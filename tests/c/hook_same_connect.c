@@ -207,7 +207,6 @@ static void creates(void) {
     TRY(socket(family, SOCK_STREAM, 999) < 0);
     TRY(socketpair(AF_INET, SOCK_STREAM, 0, pair));
     TRY(socketpair(AF_UNIX, 99, 0, pair));
-    say("%d %d\n", pair[0], pair[1]);
     fd = TRY_FD(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     say("flags %x cloexec %d\n", flags_of(fd) & O_NONBLOCK, fcntl(fd, F_GETFD));
     TRY(close(fd));
