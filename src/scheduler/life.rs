@@ -93,7 +93,7 @@ pub fn set_stack(cid: i32, memory: *mut c_void, size: usize) -> Result<bool> {
             if size < MIN_CALLER || (memory as usize).checked_add(size).is_none() {
                 return Err(Errno(libc::EINVAL));
             }
-            (stack.base, stack.size, stack.kind) = (memory.cast(), size, Kind::Caller);
+            stack = Stack::of_caller(memory.cast(), size);
         }
         (*scheduler).release_stack(&mut (*coroutine).stack);
         (*coroutine).stack = stack;
@@ -194,15 +194,24 @@ impl Scheduler {
         }
     }
 
-    /// Ends every coroutine but one.
+    /// Ends every coroutine but one, those that wait for it because they have resumed it, and the asymmetric ones that run
+    /// only when somebody resumes them.
     pub(super) fn end_all_but(&mut self, survivor: *mut Coroutine) {
         let scheduler: *mut Scheduler = self;
         // SAFETY: `reclaim` changes the table that is walked only by removing the coroutine that it is called for, which
-        // `for_each` allows; the walk goes through raw pointers.
+        // `for_each` allows; the walk goes through raw pointers. A chain of resumers is one of live coroutines.
         unsafe {
+            let stays = |coroutine: *mut Coroutine| {
+                let mut link = survivor;
+                while !link.is_null() && link != coroutine {
+                    link = (*link).resumer;
+                }
+                let rests = matches!((*coroutine).state, State::New | State::Suspended | State::Dead);
+                !survivor.is_null() && (!link.is_null() || (*coroutine).asymmetric && rests)
+            };
             let table: *mut table::Table = &raw mut (*scheduler).coroutines;
             (*table).for_each(&mut |_, coroutine| {
-                if coroutine != survivor {
+                if !stays(coroutine) {
                     (*scheduler).detach(coroutine);
                     (*scheduler).reclaim(coroutine);
                 }
@@ -220,7 +229,7 @@ impl Scheduler {
             match stack.kind {
                 Kind::Own => self.stacks.give_back(stack.base, stack.size, stack.home.slab),
                 Kind::Shared => shared::unbind(stack),
-                Kind::Caller => {}
+                Kind::Caller => stack.return_to_caller(),
             }
         }
     }

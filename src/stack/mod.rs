@@ -54,6 +54,8 @@ pub union Home {
     pub slab: *mut own::Slab,
     /// [`Kind::Shared`]; null before the first run.
     pub slot: *mut shared::Slot,
+    /// [`Kind::Caller`]: its name for valgrind.
+    pub id: u32,
 }
 
 /// The smallest stack that the library accepts from a program, in bytes: its own frames need up to 1 KiB.
@@ -73,6 +75,23 @@ impl Stack {
     #[inline(always)]
     fn live_bytes(&self) -> usize {
         self.top() as usize - self.sp as usize
+    }
+
+    /// Takes the program's memory, `size` bytes from `base`, for a stack.
+    pub fn of_caller(base: *mut u8, size: usize) -> Stack {
+        // SAFETY: zeroed memory is a stack.
+        let stack: Stack = unsafe { core::mem::zeroed() };
+        Stack { base, size, kind: Kind::Caller, home: Home { id: tools::register_stack(base, size) }, ..stack }
+    }
+
+    /// Gives the program's memory back.
+    ///
+    /// # Safety
+    /// The stack is [`Kind::Caller`], nobody runs on it or will.
+    pub unsafe fn return_to_caller(&self) {
+        // SAFETY: `of_caller` has set it.
+        tools::forget_stack(unsafe { self.home.id });
+        tools::make_usable(self.base, self.size);
     }
 
     /// Marks the bottom of a caller's stack.
