@@ -141,7 +141,11 @@ int main(void) {
         if (!single) break;
         CHECK(fail_from < 10000);
     }
+#if defined __x86_64__ /* an emulator's own memory is in the number */
     CHECK_BETWEEN(mapped(), 0, before + 200); /* what was got before the failure came back */
+#else
+    (void)before;
+#endif
     CHECK(fail_from > 10); /* the library does ask for memory by these names */
     int fds = count_fds();
     for (fail_from = 1; fail_from < 60; fail_from++) {
