@@ -3,20 +3,22 @@
 //! alone; pipes, terminals and all else wait as libc would.
 //!
 //! Pipes, eventfds and timerfds can be asked not to block for one call (RWF_NOWAIT), FIFOs for a read (vmsplice).
-//! Writes to FIFOs, terminals and some others cannot: there we ask poll(2) first and then make the call, and should
-//! somebody else, in another thread or process, take the bytes (the room) in between, the call makes the thread wait. So
-//! does a terminal that accepts less than PIPE_BUF bytes.
+//! Other files without a name (signalfds, inotify) get O_NONBLOCK for the length of the call. Writes to FIFOs,
+//! terminals and devices: there we ask poll(2) first and then make the call, and should somebody else, in another thread
+//! or process, take the bytes (the room) in between, the call makes the thread wait. So does a terminal that accepts
+//! less than PIPE_BUF bytes.
 
 use core::ffi::c_int;
 
 use libc::{c_void, iovec, mode_t, size_t};
 
+use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
-use super::{Caller, Waits, receive, send};
+use super::{Caller, Waits, receive, send, terminal};
 use crate::poller::descriptors;
 use crate::scheduler::{Current, Direction, Wake};
-use crate::sys::clock::{self, MS};
+use crate::sys::clock;
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
@@ -103,7 +105,10 @@ pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_i
     }
 }
 
-/// What a descriptor is: S_IFREG and its like; 0: an eventfd or another file without a name.
+/// The kind of signalfds, inotify descriptors and others that have no name.
+const NAMELESS: mode_t = 0;
+
+/// What a descriptor is: S_IFREG and its like, or [`NAMELESS`].
 fn kind(fd: c_int) -> Result<mode_t> {
     // SAFETY: a stat of zeros is valid, and a valid out parameter.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
@@ -143,11 +148,7 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
     if manner == Manner::Nowait {
         // SAFETY: the caller's promise.
         match waits.until(|| unsafe { read_nowait(fd, list, count) }) {
-            // Less room than any event needs is an error at once.
-            // SAFETY: the kernel has just read the list.
-            Err(Errno(libc::EOPNOTSUPP)) if kind == 0 && unsafe { Pieces::new(list, count as usize) }.left() < 8 => {
-                return plainly();
-            }
+            Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             result => return result,
         }
@@ -166,7 +167,7 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
             return plainly();
         }
         if kind == libc::S_IFCHR
-            && let Some(limit) = terminal(fd).and_then(|settings| settings.read_limit())
+            && let Some(limit) = terminal::settings(fd).and_then(|settings| settings.read_limit())
         {
             return match current.wait_fd(fd, libc::POLLIN as u32, clock::after(limit))? {
                 Wake::Ready if waits.poll() != 0 => plainly(),
@@ -176,6 +177,15 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
         waits.park()?;
     }
     plainly()
+}
+
+/// Waits until a call that would block has succeeded with O_NONBLOCK set for its length.
+fn while_nonblocking(waits: &mut Waits, call: impl Fn() -> Result<usize>) -> Result<usize> {
+    if waits.deadline().is_err() {
+        return call();
+    }
+    let fd = waits.fd;
+    waits.until(|| FlagLock::take(fd).without_blocking(fd, &call))
 }
 
 fn is_read_only(fd: c_int) -> bool {
@@ -206,6 +216,7 @@ unsafe fn write_file(
     }
     if manner == Manner::Nowait {
         match waits.until(nowait) {
+            Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             Ok(done) if kind == libc::S_IFIFO && done < pieces().left() && waits.deadline().is_ok() => {
                 return Ok(finish_pipe(&mut waits, pieces(), done));
@@ -226,7 +237,7 @@ unsafe fn write_file(
             result => return result,
         }
     }
-    let in_bits = pieces().left() > libc::PIPE_BUF && (kind == libc::S_IFIFO || terminal(fd).is_some());
+    let in_bits = pieces().left() > libc::PIPE_BUF && (kind == libc::S_IFIFO || terminal::settings(fd).is_some());
     if in_bits && waits.deadline().is_ok() { write_bits(&mut waits, pieces()) } else { plainly() }
 }
 
@@ -275,31 +286,5 @@ fn write_bits(waits: &mut Waits, mut pieces: Pieces) -> Result<usize> {
             Err(_) if done > 0 => return Ok(done),
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// The kernel's `struct termios`; libc's own is larger.
-#[repr(C)]
-#[derive(Default)]
-struct Settings {
-    modes: [u32; 3],
-    local: u32,
-    line: u8,
-    controls: [u8; 19],
-}
-
-/// The settings of a terminal; `None`: it is none.
-fn terminal(fd: c_int) -> Option<Settings> {
-    let mut settings = Settings::default();
-    // SAFETY: `settings` is what TCGETS fills in.
-    unsafe { syscall!(SYS_ioctl, fd, libc::TCGETS, &raw mut settings) }.ok()?;
-    Some(settings)
-}
-
-impl Settings {
-    /// After how many nanoseconds a read without input returns 0 (VMIN is 0); `None`: it waits for input.
-    fn read_limit(&self) -> Option<u64> {
-        let waits = self.local & libc::ICANON != 0 || self.controls[libc::VMIN] > 0;
-        (!waits).then(|| u64::from(self.controls[libc::VTIME]) * 100 * MS)
     }
 }

@@ -24,6 +24,7 @@ pub mod send;
 pub mod signal;
 pub mod signal_mask;
 pub mod socket;
+pub mod terminal;
 pub mod time;
 #[cfg(feature = "ssl")]
 pub mod tls;

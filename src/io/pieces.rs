@@ -6,14 +6,12 @@ use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t};
 
+use super::waits::option;
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
 /// How many pieces go into one further system call.
 const WINDOW: usize = 8;
-
-/// How many pieces the kernel takes (IOV_MAX).
-const MOST: c_int = 1024;
 
 /// What is left of an iovec array.
 pub struct Pieces {
@@ -113,15 +111,15 @@ pub fn message(list: *mut iovec, count: usize) -> msghdr {
 /// preadv2 and pwritev2: the offset of a file that has none, or whose own is meant.
 const OWN_OFFSET: i64 = -1;
 
-/// `readv` that does not wait: EAGAIN. EOPNOTSUPP: this kind of file cannot; the list is good and its sum not 0.
+/// `readv` that does not wait: EAGAIN. EOPNOTSUPP: this kind of file cannot; a socket's list is good and its sum not 0.
 ///
 /// # Safety
 /// As readv(2).
 pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
     match unsafe { syscall!(SYS_preadv2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
-        // SAFETY: as above.
-        Err(Errno(libc::ENOSYS)) => unsafe { unsupported(list, count) },
+        // SAFETY: passed on to the caller.
+        Err(Errno(libc::ENOSYS)) => unsafe { examine(fd, list, count, libc::O_WRONLY) },
         result => result,
     }
 }
@@ -133,18 +131,27 @@ pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result
 pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
     match unsafe { syscall!(SYS_pwritev2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
-        // SAFETY: as above.
-        Err(Errno(libc::ENOSYS)) => unsafe { unsupported(list, count) },
+        // SAFETY: passed on to the caller.
+        Err(Errno(libc::ENOSYS)) => unsafe { examine(fd, list, count, libc::O_RDONLY) },
         result => result,
     }
 }
 
-/// The answer for a list where the system call does not exist (qemu-user).
-unsafe fn unsupported(list: *const iovec, count: c_int) -> Result<usize> {
-    if !(0..=MOST).contains(&count) {
-        return Err(Errno(libc::EINVAL));
+/// The answer where preadv2 and pwritev2 do not exist (qemu-user). `wrong`: how the descriptor must not be open.
+unsafe fn examine(fd: c_int, list: *const iovec, count: c_int, wrong: c_int) -> Result<usize> {
+    // SAFETY: takes numbers only.
+    if unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) }? as c_int & libc::O_ACCMODE == wrong {
+        return Err(Errno(libc::EBADF));
     }
-    // SAFETY: the caller's list is valid.
-    let pieces = unsafe { Pieces::new(list, count as usize) };
-    if pieces.left() == 0 { Ok(0) } else { Err(Errno(libc::EOPNOTSUPP)) }
+    if option(fd, libc::SO_TYPE).is_err() {
+        return UNSUPPORTED;
+    }
+    // Of a socket, which it cannot serve, vmsplice first looks at the list.
+    // SAFETY: the kernel checks the list, and neither reads nor writes what it describes.
+    match unsafe { syscall!(SYS_vmsplice, fd, list, count, 0) } {
+        Err(Errno(libc::EBADF | libc::ENOSYS)) => UNSUPPORTED,
+        result => result,
+    }
 }
+
+const UNSUPPORTED: Result<usize> = Err(Errno(libc::EOPNOTSUPP));
