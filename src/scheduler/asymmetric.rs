@@ -11,7 +11,7 @@ use core::ptr;
 use super::life::{find, make};
 use super::{Entry, Scheduler, switch, this};
 use crate::arch;
-use crate::coroutine::{Coroutine, State};
+use crate::coroutine::{Coroutine, State, Wake};
 use crate::stack::{Kind, own, shared};
 use crate::sys::{Errno, Result};
 
@@ -54,7 +54,8 @@ pub fn resume(cid: i32) -> Result<bool> {
             (*scheduler).end_by_abort();
             return Err(Errno(libc::ECANCELED));
         }
-        Ok((*coroutine).state != State::Dead)
+        // Somebody else may have freed it before this one, on a shared stack, had its turn.
+        Ok(if me.is_null() { (*coroutine).state != State::Dead } else { (*me).wake != Wake::Closed })
     }
 }
 
@@ -102,6 +103,9 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
     unsafe {
         let resumer = (*me).resumer;
         (*me).resumer = ptr::null_mut();
+        if !resumer.is_null() {
+            (*resumer).wake = if (*me).state == State::Dead { Wake::Closed } else { Wake::Ready };
+        }
         if resumer.is_null() || shared::is_in_place(&raw const (*resumer).stack) {
             if !resumer.is_null() {
                 (*resumer).state = State::Running;
