@@ -9,7 +9,7 @@
 //! it gets an answer for the old descriptor or for the new one.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 use crate::sys::memory;
@@ -144,7 +144,7 @@ impl Snapshot {
 #[inline]
 pub fn get(fd: i32) -> Snapshot {
     let Some(record) = record(fd) else { return Snapshot { generation: 0, flags: 0 } };
-    let state = record.state.load(Acquire);
+    let state = record.state.load(SeqCst);
     let mut flags = state as u32;
     if record.forks.load(Relaxed) != FORKS.load(Relaxed) {
         flags |= flag::SHARED;
@@ -157,20 +157,26 @@ pub fn born(fd: i32, flags: u32) {
     renew(fd, flag::KNOWN | flags);
 }
 
-/// This number is about to be closed or replaced.
+/// What is known of this number is wrong.
 pub fn forget(fd: i32) {
     renew(fd, 0);
+}
+
+/// This number is about to be closed or replaced. Returns how many schedulers, at most, watched it: one that begins to
+/// just now sees the new generation, or is counted.
+pub fn ending(fd: i32) -> u32 {
+    renew(fd, 0);
+    record(fd).map_or(0, |record| record.watchers.swap(0, SeqCst))
 }
 
 fn renew(fd: i32, flags: u32) {
     let Some(record) = record(fd) else { return };
     record.receive_timeout.store(0, Relaxed);
     record.send_timeout.store(0, Relaxed);
-    record.watchers.store(0, Relaxed);
     record.forks.store(FORKS.load(Relaxed), Relaxed);
     // Two threads that end the same number at once may get one generation: there was only one descriptor to end.
     let generation = (record.state.load(Relaxed) >> 32) as u32;
-    record.state.store(u64::from(generation.wrapping_add(1)) << 32 | u64::from(flags), Release);
+    record.state.store(u64::from(generation.wrapping_add(1)) << 32 | u64::from(flags), SeqCst);
 }
 
 /// Learns facts; they count only if the number is known.
@@ -210,15 +216,15 @@ pub fn set_send_timeout(fd: i32, ns: u64) {
     }
 }
 
-/// How many schedulers have registered this descriptor with their pollers.
+/// How many schedulers, at most, have registered this descriptor with their pollers since a descriptor of this number last ended.
 pub fn watchers(fd: i32) -> u32 {
-    record(fd).map_or(0, |record| record.watchers.load(Acquire))
+    record(fd).map_or(0, |record| record.watchers.load(SeqCst))
 }
 
-/// A scheduler is about to register this descriptor. Ends with the generation.
+/// A scheduler has registered this descriptor, and now looks whether its generation is still the same.
 pub fn watched(fd: i32) {
     if let Some(record) = record(fd) {
-        record.watchers.fetch_add(1, Release);
+        record.watchers.fetch_add(1, SeqCst);
     }
 }
 

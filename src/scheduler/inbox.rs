@@ -2,37 +2,45 @@
 //! What other threads tell a scheduler: that a descriptor which it watches was closed, that a signal came which its
 //! coroutines hold, that a child has ended.
 
+use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use libc::signalfd_siginfo;
 
-use super::Scheduler;
+use super::{Scheduler, registry};
+use crate::coroutine::Wake;
 use crate::poller::descriptors;
 use crate::sys::memory;
 
 /// How many signals wait in an inbox whose loop does not run.
 const SIGNALS: u32 = 1024;
 
-/// One thing to tell.
+/// How many closed descriptors it names.
+const CLOSED: usize = 32;
+
+/// The descriptor of that generation was closed.
 #[derive(Clone, Copy)]
-pub enum Message {
-    /// The descriptor of that generation was closed, or nearly.
-    Closed { fd: i32, generation: u32, closed: bool },
-    /// This signal to the process came.
-    Signal(signalfd_siginfo),
+pub struct Closed {
+    pub fd: i32,
+    pub generation: u32,
+    /// How to wake who waits for it.
+    pub wake: Wake,
 }
 
 struct Node {
     next: *mut Node,
-    message: Message,
+    signal: signalfd_siginfo,
 }
 
-/// A stack of messages that any thread may add to. Zeroed memory is an empty one.
+/// What any thread may add to, under the registry's lock. Zeroed memory is an empty one.
 pub struct Inbox {
-    newest: AtomicPtr<Node>,
-    /// A message about a descriptor was lost for want of memory: every watch has to be checked.
+    /// No memory is asked for: `close` is allowed in signal handlers.
+    closed: UnsafeCell<[Closed; CLOSED]>,
+    closed_count: AtomicUsize,
+    /// There were more: every watch has to be checked.
     lost: AtomicBool,
+    newest: AtomicPtr<Node>,
     /// Signals of which the messages were lost.
     lost_signals: AtomicU64,
     signals: AtomicU32,
@@ -41,29 +49,38 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// From any thread: adds a message.
-    pub fn add(&self, message: Message) {
-        if matches!(message, Message::Signal(_)) && self.signals.fetch_add(1, Ordering::Relaxed) >= SIGNALS {
-            return self.lose(message);
+    /// From any thread: a descriptor was closed.
+    ///
+    /// # Safety
+    /// Under the registry's lock.
+    pub unsafe fn add_closed(&self, closed: Closed) {
+        let count = self.closed_count.load(Ordering::Relaxed);
+        if count == CLOSED {
+            self.lost.store(true, Ordering::Release);
+            return;
         }
-        let Ok(node) = memory::zeroed::<Node>() else { return self.lose(message) };
+        // SAFETY: `count` is within the array, which is touched under the lock only.
+        unsafe { (*self.closed.get())[count] = closed };
+        self.closed_count.store(count + 1, Ordering::Release);
+    }
+
+    /// From any thread: a signal to the process came.
+    pub fn add_signal(&self, signal: &signalfd_siginfo) {
+        let lose = || {
+            self.lost_signals.fetch_or(1 << (signal.ssi_signo.wrapping_sub(1) & 63), Ordering::Release);
+        };
+        if self.signals.fetch_add(1, Ordering::Relaxed) >= SIGNALS {
+            return lose();
+        }
+        let Ok(node) = memory::zeroed::<Node>() else { return lose() };
         let node = node.as_ptr();
         let mut newest = self.newest.load(Ordering::Relaxed);
         loop {
             // SAFETY: the node is ours until it is published.
-            unsafe { node.write(Node { next: newest, message }) };
+            unsafe { node.write(Node { next: newest, signal: *signal }) };
             match self.newest.compare_exchange_weak(newest, node, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(seen) => newest = seen,
-            }
-        }
-    }
-
-    fn lose(&self, message: Message) {
-        match message {
-            Message::Closed { .. } => self.lost.store(true, Ordering::Release),
-            Message::Signal(info) => {
-                self.lost_signals.fetch_or(1 << (info.ssi_signo.wrapping_sub(1) & 63), Ordering::Release);
             }
         }
     }
@@ -73,7 +90,7 @@ impl Inbox {
         self.child.store(true, Ordering::Release);
     }
 
-    /// Takes all messages, in the order in which they came.
+    /// Takes all signals, in the order in which they came.
     fn take(&self) -> *mut Node {
         let mut newest = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         self.signals.store(0, Ordering::Relaxed);
@@ -92,6 +109,7 @@ impl Inbox {
 
     /// Throws away what is left.
     pub fn free(&mut self) {
+        self.closed_count.store(0, Ordering::Relaxed);
         let mut node = self.take();
         while !node.is_null() {
             // SAFETY: taken nodes are ours to free, once.
@@ -107,19 +125,23 @@ impl Inbox {
 impl Scheduler {
     /// Does what the messages ask for.
     pub(super) fn read_inbox(&mut self) {
+        if self.inbox.closed_count.load(Ordering::Acquire) > 0 {
+            // SAFETY: under the lock.
+            let (count, closed) = registry::locked(|| unsafe {
+                (self.inbox.closed_count.swap(0, Ordering::Relaxed), *self.inbox.closed.get())
+            });
+            for Closed { fd, generation, wake } in &closed[..count] {
+                self.forget_watch(*fd, *generation, *wake);
+            }
+        }
         let mut node = self.inbox.take();
         while !node.is_null() {
             // SAFETY: taken nodes are ours to free, once.
             unsafe {
-                let Node { next, message } = node.read();
+                let Node { next, signal } = node.read();
                 memory::free(node);
                 node = next;
-                match message {
-                    Message::Closed { fd, generation, closed } => {
-                        self.forget_watch(fd, generation, closed);
-                    }
-                    Message::Signal(info) => self.deliver_signal(&info),
-                }
+                self.deliver_signal(&signal);
             }
         }
         if self.inbox.lost.swap(false, Ordering::Acquire) {
@@ -149,7 +171,7 @@ impl Scheduler {
             if let Some((fd, generation)) = (*watch).registration()
                 && descriptors::get(fd).generation != generation
             {
-                self.forget_watch(fd, generation, true);
+                self.forget_watch(fd, generation, Wake::Closed);
             }
         }
     }

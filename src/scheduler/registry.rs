@@ -9,9 +9,10 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{signalfd_siginfo, sigset_t};
 
-use super::inbox::{Inbox, Message};
-use super::{Scheduler, children};
+use super::inbox::{Closed, Inbox};
+use super::{Scheduler, children, run};
 use crate::arch::slot;
+use crate::coroutine::Wake;
 use crate::poller::{descriptors, epoll};
 use crate::sys::{Errno, Result};
 
@@ -156,13 +157,13 @@ pub(super) unsafe fn post(scheduler: *mut Scheduler, put: impl FnOnce(&Inbox)) {
 }
 
 /// Tells the other threads' schedulers that a descriptor was closed.
-pub fn tell_closed(fd: i32, generation: u32, closed: bool) {
+pub fn tell_closed(fd: i32, generation: u32, wake: Wake) {
     let own: *mut Scheduler = slot::get().cast();
     // SAFETY: under the lock.
     locked(|| unsafe {
         for_each(&mut |scheduler| {
             if scheduler != own {
-                post(scheduler, |inbox| inbox.add(Message::Closed { fd, generation, closed }));
+                post(scheduler, |inbox| inbox.add_closed(Closed { fd, generation, wake }));
             }
         });
     });
@@ -175,7 +176,7 @@ pub fn tell_signal(info: &signalfd_siginfo) {
     locked(|| unsafe {
         for_each(&mut |scheduler| {
             if scheduler != own && (*scheduler).signals.wants(info) {
-                post(scheduler, |inbox| inbox.add(Message::Signal(*info)));
+                post(scheduler, |inbox| inbox.add_signal(info));
             }
         });
     });
@@ -236,6 +237,8 @@ impl Scheduler {
         if !survivor.is_null() {
             self.picked = ptr::null_mut();
             self.end_all_but(survivor);
+            // What those promised who have ended is void.
+            self.epoch = run::next_epoch();
         }
         self.watch_anew();
         self.budget = 0;

@@ -188,6 +188,10 @@ impl Scheduler {
 
     /// Nothing is ready: sleeps until something happens.
     fn idle(&mut self) -> Result<()> {
+        if self.watches.any_closed() {
+            self.forget_closed();
+            return Ok(());
+        }
         self.shrink();
         let next = self.timers.next();
         if next == NEVER && self.on_descriptors == 0 {
@@ -217,6 +221,7 @@ impl Scheduler {
 
     /// Wakes the coroutines whose deadline has come, and looks after what is due at the same occasion.
     fn expire(&mut self, busy: bool) {
+        self.settle();
         loop {
             let timer = self.timers.expire(self.now);
             if timer.is_null() {

@@ -2,13 +2,14 @@
 //! What a coroutine can wait for: descriptors, a deadline, its turn. Each wait ends by exactly one wake.
 
 use core::marker::PhantomData;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, registry, switch, this};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::list::List;
-use crate::poller::descriptors;
+use crate::poller::{descriptors, epoll};
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result, memory};
 
@@ -88,6 +89,8 @@ impl Current {
         unsafe {
             (*me).waiters = waiters;
             (*me).waiter_count = count as u32;
+            // From now on it can be woken: a descriptor may prove closed while the next ones are looked at.
+            (*me).state = State::Waiting;
             let mut watched = false;
             for index in 0..count {
                 let (fd, events) = each(index);
@@ -111,8 +114,14 @@ impl Current {
                     }
                 }
             }
-            if !watched {
+            let woken = (*me).state != State::Waiting;
+            if woken || !watched {
                 self.drop_waiters();
+            }
+            if woken {
+                return Ok(Wake::Ready);
+            }
+            if !watched {
                 self.sleep_until(deadline);
                 return Ok(Wake::TimedOut);
             }
@@ -125,9 +134,11 @@ impl Current {
 
     fn drop_waiters(self) {
         let me = self.coroutine();
-        // SAFETY: the running coroutine's waiters are its own; off their lists, they can go.
+        // SAFETY: the running coroutine's waiters are its own; off their lists, they can go. Woken before it parked, it is
+        // on a ready queue.
         unsafe {
             (*self.scheduler).detach(me);
+            (*me).state = State::Running;
             memory::free((*me).waiters);
             (*me).waiters = core::ptr::null_mut();
             (*me).waiter_count = 0;
@@ -171,6 +182,7 @@ impl Current {
                 (*self.scheduler).timers.set(&raw mut (*me).timer, deadline);
             }
             (*me).state = State::Waiting;
+            (*self.scheduler).settle();
             switch::park(self.scheduler);
             (*me).wake
         }
@@ -208,6 +220,7 @@ impl Current {
         let me = self.coroutine();
         // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
         unsafe {
+            (*self.scheduler).settle();
             (*me).state = State::Ready;
             (*self.scheduler).ready.push(me);
             switch::park(self.scheduler);
@@ -331,7 +344,6 @@ pub struct Closing {
 /// another number or in another process, and makes what is known of the number old.
 pub fn descriptor_closing(fd: i32) -> Closing {
     let snapshot = descriptors::get(fd);
-    let closing = Closing { fd, generation: snapshot.generation, watchers: descriptors::watchers(fd) };
     if let Some(scheduler) = this() {
         // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
         unsafe {
@@ -342,35 +354,58 @@ pub fn descriptor_closing(fd: i32) -> Closing {
             }
         }
     }
-    descriptors::forget(fd);
-    closing
+    Closing { fd, generation: snapshot.generation, watchers: descriptors::ending(fd) }
 }
 
 /// To be called after it: wakes those who wait for the descriptor, in all threads, with EBADF when it is `closed`. When the
 /// call failed they only try again.
+///
+/// A program may close in a signal handler, which may have interrupted the scheduler anywhere. So this only takes a note;
+/// the scheduler looks at it before the next coroutine runs.
 pub fn descriptor_closed(closing: Closing, closed: bool) {
     let mut others = closing.watchers;
+    let wake = if closed { Woken::Closed } else { Woken::Ready };
     if let Some(scheduler) = this() {
-        // SAFETY: this thread's scheduler is valid.
-        others -= u32::from(unsafe { (*scheduler.as_ptr()).forget_watch(closing.fd, closing.generation, closed) })
-            .min(others);
+        // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
+        unsafe {
+            let s = &*scheduler.as_ptr();
+            let watch = s.watches.get(closing.fd);
+            if !watch.is_null() && (*watch).is_registered(&descriptors::Snapshot::of_generation(closing.generation)) {
+                others = others.saturating_sub(1);
+                s.watches.note_closed(watch, closing.generation, wake);
+                if s.is_running && s.running.is_null() {
+                    // In a signal handler that has interrupted the loop, maybe on its way to sleep.
+                    epoll::wake(s.wake_fd.load(Relaxed));
+                }
+            }
+        }
     }
     if others > 0 {
-        registry::tell_closed(closing.fd, closing.generation, closed);
+        registry::tell_closed(closing.fd, closing.generation, wake);
+    }
+    if descriptors::watchers(closing.fd) > 0 {
+        // Another thread has begun to wait between the beginning and the end, or already for the number's next file.
+        registry::tell_closed(closing.fd, closing.generation.wrapping_add(1), Woken::Ready);
     }
 }
 
 impl Scheduler {
-    /// Forgets the registration of a number's old generation and wakes who waited. Whether there was one.
-    pub(super) fn forget_watch(&mut self, fd: i32, generation: u32, closed: bool) -> bool {
+    /// Wakes those who waited for what was closed in the meantime, if anything was.
+    #[inline(always)]
+    pub(super) fn settle(&mut self) {
+        if self.watches.any_closed() {
+            self.forget_closed();
+        }
+    }
+
+    /// Forgets the registration of a number's old generation and wakes who waited.
+    pub(super) fn forget_watch(&mut self, fd: i32, generation: u32, wake: Woken) {
         let watch = self.watches.get(fd);
         // SAFETY: watches live as long as the scheduler.
         unsafe {
-            if watch.is_null() || !(*watch).is_registered(&descriptors::Snapshot::of_generation(generation)) {
-                return false;
+            if !watch.is_null() && (*watch).is_registered(&descriptors::Snapshot::of_generation(generation)) {
+                self.unregister(watch, wake);
             }
-            self.unregister(watch, if closed { Woken::Closed } else { Woken::Ready });
         }
-        true
     }
 }

@@ -12,8 +12,10 @@
 //!
 //! Per direction a watch remembers whether something may have come since the descriptor was last found empty.
 
+use core::mem::replace;
 use core::ptr;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicPtr, compiler_fence};
 
 use super::Scheduler;
 use crate::coroutine::{Waiter, Wake};
@@ -82,6 +84,12 @@ pub struct Watch {
     queued_at: Instant,
     /// When the last trusted wait began.
     since: Instant,
+    /// It is among those that were closed.
+    closed: AtomicBool,
+    next_closed: *mut Watch,
+    /// What was closed, and how to wake who waits for it.
+    closed_generation: u32,
+    closed_wake: Wake,
 }
 
 /// All watches of a scheduler, found by number. Zeroed memory becomes one by [`Watches::init`].
@@ -91,6 +99,8 @@ pub struct Watches {
     /// The queue of checks: the oldest, and where the next goes.
     check: *mut Watch,
     check_last: *mut Watch,
+    /// Those that were closed, for [`Scheduler::forget_closed`]: a stack.
+    closed: AtomicPtr<Watch>,
 }
 
 impl Watches {
@@ -123,12 +133,16 @@ impl Watches {
         let index = usize::try_from(fd).map_err(|_| Errno(libc::EBADF))?;
         if index / CHUNK >= self.chunk_count {
             let count = (index / CHUNK + 1).next_power_of_two().max(16);
-            // SAFETY: `chunks` is null or ours and holds plain pointers; the new ones are zeroed before use.
+            let chunks = memory::array_zeroed(count)?.as_ptr();
+            // SAFETY: `chunks` is null or ours and holds plain pointers. A signal handler that closes a descriptor looks
+            // here at any moment: what it finds is whole.
             unsafe {
-                self.chunks = memory::resize(self.chunks, count)?.as_ptr();
-                ptr::write_bytes(self.chunks.add(self.chunk_count), 0, count - self.chunk_count);
+                ptr::copy_nonoverlapping(self.chunks, chunks, self.chunk_count);
+                let old = replace(&mut self.chunks, chunks);
+                compiler_fence(SeqCst);
+                self.chunk_count = count;
+                memory::free(old);
             }
-            self.chunk_count = count;
         }
         let chunk = memory::zeroed::<[Watch; CHUNK]>()?.as_ptr();
         // SAFETY: `index / CHUNK` is within the chunks; the chunk's memory is fresh and stays where it is.
@@ -169,6 +183,31 @@ impl Watches {
         }
     }
 
+    /// Notes that what `watch` watches was closed, at any moment: also in a signal handler that has interrupted anything here.
+    ///
+    /// # Safety
+    /// `watch` is one of ours.
+    pub unsafe fn note_closed(&self, watch: *mut Watch, generation: u32, wake: Wake) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*watch).closed_generation = generation;
+            (*watch).closed_wake = wake;
+            if !(*watch).closed.swap(true, SeqCst) {
+                let push = |first| {
+                    (*watch).next_closed = first;
+                    Some(watch)
+                };
+                let _ = self.closed.fetch_update(SeqCst, SeqCst, push);
+            }
+        }
+    }
+
+    /// Whether [`Scheduler::forget_closed`] has anything to do.
+    #[inline(always)]
+    pub fn any_closed(&self) -> bool {
+        !self.closed.load(Relaxed).is_null()
+    }
+
     /// Calls `each` for every watch.
     pub fn for_each(&mut self, each: &mut dyn FnMut(*mut Watch)) {
         for index in 0..self.chunk_count {
@@ -195,6 +234,7 @@ impl Watches {
         self.chunks = ptr::null_mut();
         self.chunk_count = 0;
         self.check = ptr::null_mut();
+        self.closed.store(ptr::null_mut(), Relaxed);
     }
 }
 
@@ -263,6 +303,11 @@ impl Scheduler {
                 return Ok((Armed::Yes, watch));
             }
             let armed = self.register(watch, snapshot.generation, wanted)?;
+            if armed == Armed::Yes && descriptors::get(fd).generation != snapshot.generation {
+                // Another thread is closing it, and may have looked for those who wait before it could see this one.
+                self.unregister(watch, Wake::Closed);
+                return self.arm(fd, events);
+            }
             Ok((armed, watch))
         }
     }
@@ -313,6 +358,27 @@ impl Scheduler {
             (*watch).mixed = false;
             self.wake_all(&raw mut (*watch).readers, u32::MAX, wake);
             self.wake_all(&raw mut (*watch).writers, u32::MAX, wake);
+        }
+    }
+
+    /// Wakes those who waited for what was closed in the meantime.
+    #[cold]
+    pub(super) fn forget_closed(&mut self) {
+        loop {
+            let mut watch = self.watches.closed.swap(ptr::null_mut(), SeqCst);
+            if watch.is_null() {
+                return;
+            }
+            while !watch.is_null() {
+                // SAFETY: closed watches are valid. A signal handler that comes before the store changes what is read after
+                // it; one that comes later puts the watch on the stack again.
+                unsafe {
+                    let next = (*watch).next_closed;
+                    (*watch).closed.store(false, SeqCst);
+                    self.forget_watch((*watch).fd, (*watch).closed_generation, (*watch).closed_wake);
+                    watch = next;
+                }
+            }
         }
     }
 
