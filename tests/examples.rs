@@ -299,6 +299,36 @@ fn server_outlives_the_end_of_descriptors() {
     assert!(text.starts_with("served 20 connections, "), "{text}");
 }
 
+/// The lines that begin so.
+fn lines_of<'a>(text: &'a str, who: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(who)).collect()
+}
+
+#[test]
+fn epoll() {
+    let text = printed("epoll", &[]);
+    for number in 0..3 {
+        let who = format!("sender {number}: ");
+        let wanted = ["message 1", "message 2", "end"].map(|what| format!("{who}{what}"));
+        assert_eq!(lines_of(&text, &who), wanted, "{text}");
+    }
+    let pauses = text.lines().filter(|line| *line == "nothing for 50 ms").count();
+    assert_eq!(text.lines().count(), 9 + pauses, "{text}");
+}
+
+#[test]
+fn signal() {
+    let text = printed("signal", &[]);
+    for who in ["first receiver: ", "second receiver: "] {
+        let mut lines = lines_of(&text, who);
+        lines.retain(|line| !line.ends_with("nothing for 100 ms"));
+        assert_eq!(lines, [format!("{who}User defined signal 1"), format!("{who}Terminated")], "{text}");
+    }
+    let mut children = lines_of(&text, "child ");
+    children.sort();
+    assert_eq!(children, [1, 2, 3].map(|n| format!("child {n} has exited with {n}")), "{text}");
+}
+
 #[test]
 fn server_with_10000_connections() {
     const CONNECTIONS: u64 = 10_000;

@@ -16,6 +16,7 @@ use crate::sys::clock::{self, Instant, MS, NEVER, deadline_ms};
 use crate::sys::{Errno, Result};
 use crate::{syscall, syscall_raw};
 
+#[cfg(feature = "hook")]
 pub use children::are_claimed;
 
 /// The longest pause between two looks.

@@ -139,6 +139,7 @@ impl Waiters {
 }
 
 /// Whether a coroutine waits for a child, so that who waits for any child must look whose it is.
+#[cfg(feature = "hook")]
 pub fn are_claimed() -> bool {
     if super::in_vfork_child() {
         return false;

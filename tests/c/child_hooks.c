@@ -12,12 +12,20 @@
 
 static int ticks, done;
 
+static int gate[2], opens_at;
+
+/* A child that ends after a while, or (after_ms < 0) when the gate opens. */
 static pid_t child_that(int code, int after_ms) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
+        char byte;
         struct timespec time = {after_ms / 1000, after_ms % 1000 * 1000000L};
-        while (syscall(SYS_nanosleep, &time, &time) != 0) {}
+        if (after_ms < 0) {
+            while (syscall(SYS_read, gate[0], &byte, 1) != 1) {}
+        } else {
+            while (syscall(SYS_nanosleep, &time, &time) != 0) {}
+        }
         _exit(code);
     }
     return child;
@@ -26,17 +34,17 @@ static pid_t child_that(int code, int after_ms) {
 static void ticker(void *argument) {
     (void)argument;
     while (!done) {
-        ticks++;
+        if (++ticks == opens_at) CHECK_EQ(write(gate[1], "x", 1), 1);
         dyco_coroutine_sleep(1);
     }
 }
 
-/* Others went on meanwhile. */
+/* The child ends while others go on. */
 #define PARKS(call) \
     do { \
-        int parks_before = ticks; \
+        opens_at = ticks + 5; \
         call; \
-        CHECK(ticks > parks_before + 2); \
+        CHECK(ticks >= opens_at); \
     } while (0)
 
 static void hooked(void *argument) {
@@ -55,32 +63,33 @@ static void hooked(void *argument) {
     CHECK_ERRNO(waitid(P_PID, 0, &info, WEXITED), EINVAL);
     CHECK_ERRNO(waitid(P_PIDFD, 999, &info, WEXITED), EBADF);
 
-    pid_t child = child_that(1, 100);
+    pid_t child = child_that(1, -1);
     CHECK_EQ(waitpid(child, &status, WNOHANG), 0);
     CHECK_EQ(waitpid(-1, &status, WNOHANG), 0);
     PARKS(CHECK_EQ(waitpid(child, &status, 0), child));
     CHECK_EQ(status, 1 << 8);
-    child = child_that(2, 100);
+    child = child_that(2, -1);
     PARKS(CHECK_EQ(wait(&status), child));
     CHECK_EQ(status, 2 << 8);
-    child = child_that(3, 100);
+    child = child_that(3, -1);
     memset(&usage, 0xff, sizeof usage);
     PARKS(CHECK_EQ(wait3(&status, 0, &usage), child));
     CHECK_EQ(status, 3 << 8);
     CHECK(usage.ru_maxrss > 0 && usage.ru_utime.tv_sec == 0);
-    child = child_that(4, 100);
+    child = child_that(4, -1);
     memset(&usage, 0xff, sizeof usage);
     PARKS(CHECK_EQ(wait4(child, &status, 0, &usage), child));
     CHECK_EQ(status, 4 << 8);
     CHECK(usage.ru_maxrss > 0 && usage.ru_utime.tv_sec == 0);
 
-    child = child_that(5, 100);
+    child = child_that(5, -1);
     memset(&info, 0xff, sizeof info);
     CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG), 0);
     CHECK_EQ(info.si_pid, 0);
     CHECK_EQ(info.si_signo, 0);
     for (int i = 0; i < 2; i++) {
-        PARKS(CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED | (i ? 0 : WNOWAIT)), 0); dyco_coroutine_sleep(10));
+        if (i == 0) PARKS(CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0));
+        if (i == 1) CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
         CHECK_EQ(info.si_pid, child);
         CHECK_EQ(info.si_signo, SIGCHLD);
         CHECK_EQ(info.si_code, CLD_EXITED);
@@ -88,11 +97,11 @@ static void hooked(void *argument) {
         CHECK_EQ(info.si_uid, getuid());
     }
     CHECK_ERRNO(waitid(P_PID, (id_t)child, NULL, WEXITED), ECHILD);
-    child = child_that(6, 100);
+    child = child_that(6, -1);
     PARKS(CHECK_EQ(waitid(P_ALL, 0, NULL, WEXITED), 0));
 
     int pidfd = -1;
-    child = child_that(7, 100);
+    child = child_that(7, -1);
 #ifdef SYS_pidfd_open
     pidfd = (int)syscall(SYS_pidfd_open, child, 0);
 #endif
@@ -100,25 +109,25 @@ static void hooked(void *argument) {
         PARKS(CHECK_EQ(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0));
         CHECK_EQ(info.si_status, 7);
         close(pidfd);
-        child = child_that(7, 100);
+        child = child_that(7, -1);
         pidfd = (int)syscall(SYS_pidfd_open, child, O_NONBLOCK);
         if (pidfd >= 0) {
             CHECK_ERRNO(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), EAGAIN);
             close(pidfd);
         }
     }
-    CHECK_EQ(waitpid(child, NULL, 0), child);
+    PARKS(CHECK_EQ(waitpid(child, NULL, 0), child));
 
     /* Process groups */
-    child = child_that(8, 100);
+    child = child_that(8, -1);
     CHECK_EQ(setpgid(child, child), 0);
     CHECK_ERRNO(waitpid(0, &status, 0), ECHILD);
     PARKS(CHECK_EQ(waitpid(-child, &status, 0), child));
-    child = child_that(8, 100);
-    CHECK_EQ(waitpid(0, &status, 0), child);
+    child = child_that(8, -1);
+    PARKS(CHECK_EQ(waitpid(0, &status, 0), child));
 
     /* Stops and continuations */
-    child = child_that(9, 400);
+    child = child_that(9, -1);
     kill(child, SIGSTOP);
     CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
     CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
@@ -130,7 +139,7 @@ static void hooked(void *argument) {
     CHECK_EQ(info.si_code, CLD_STOPPED);
     CHECK_EQ(info.si_status, SIGSTOP);
     kill(child, SIGCONT);
-    CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+    PARKS(CHECK_EQ(waitpid(child, &status, WUNTRACED), child));
     CHECK_EQ(status, 9 << 8);
     done = 1;
 }
@@ -180,6 +189,7 @@ static void forgets(void *argument) {
 }
 
 int main(void) {
+    CHECK_EQ(pipe(gate), 0);
     spawn(ticker, NULL);
     spawn(hooked, NULL);
     run_all();

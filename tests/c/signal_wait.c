@@ -113,27 +113,26 @@ static void slow(void *argument) {
     CHECK_BETWEEN(kept, 1024, 1025);
 }
 
-/* The last one lets go, whoever that is; what the program had blocked stays. */
+static int phase;
+
+/* The last one lets go, whoever that is; what the program had blocked stays. argument: when, and how */
 static void counted(void *argument) {
-    int *times = argument;
+    int *end = argument;
     sigset_t set = set_of(SIGUSR1, SIGTERM);
     CHECK_EQ(dyco_signal_init(&set), 0);
-    dyco_coroutine_sleep((uint32_t)times[0]);
+    while (phase < end[0]) dyco_coroutine_sleep(0);
     CHECK_EQ(is_blocked(SIGUSR1), 1);
-    if (times[1] == 1) dyco_signal_destroy();
-    if (times[1] == 2) dyco_coroutine_abort();
-    running--;
+    if (end[1] == 1) dyco_signal_destroy();
+    if (end[1] == 2) dyco_coroutine_abort();
 }
 
 static void watches(void *argument) {
     (void)argument;
-    for (int i = 0; i < 15; i++) {
-        dyco_coroutine_sleep(1);
-        CHECK_EQ(is_blocked(SIGUSR1), 1);
+    for (phase = 0; phase < 4; phase++) {
+        for (int i = 0; i < 10; i++) dyco_coroutine_sleep(0);
+        CHECK_EQ(is_blocked(SIGUSR1), phase < 3);
+        CHECK_EQ(is_blocked(SIGTERM), 1);
     }
-    dyco_coroutine_sleep(40);
-    CHECK_EQ(is_blocked(SIGUSR1), 0);
-    CHECK_EQ(is_blocked(SIGTERM), 1);
 }
 
 static void for_ever(void *argument) {
@@ -221,7 +220,7 @@ int main(void) {
 
     set = set_of(SIGTERM, 0);
     CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
-    static int d[] = {5, 0}, e[] = {20, 1}, f[] = {30, 2};
+    static int d[] = {1, 0}, e[] = {2, 1}, f[] = {3, 2};
     spawn(counted, d);
     spawn(counted, e);
     spawn(counted, f);
