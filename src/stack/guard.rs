@@ -18,32 +18,32 @@ const MPROTECT_LIMIT: u32 = 24_000;
 static MARKERS: AtomicU8 = AtomicU8::new(0);
 static MPROTECTED: AtomicU32 = AtomicU32::new(0);
 
-/// Makes `size` bytes at `page` fault.
+/// Makes `size` bytes at `page` fault. Returns what [`forget`] has to be told when the mapping goes.
 ///
 /// # Safety
 /// The pages are mapped, unused, and ours.
-pub unsafe fn install(page: *mut u8, size: usize) {
+pub unsafe fn install(page: *mut u8, size: usize) -> u32 {
     // SAFETY: the caller's promise, for each call.
     unsafe {
         if MARKERS.load(Relaxed) != 2 && syscall!(SYS_madvise, page, size, MADV_GUARD_INSTALL).is_ok() {
             if MARKERS.load(Relaxed) == 1 || faults(page) {
                 MARKERS.store(1, Relaxed);
-                return;
+                return 0;
             }
             // An emulator that takes unknown advice for a hint says yes and does nothing.
             MARKERS.store(2, Relaxed);
         }
         if MPROTECTED.load(Relaxed) < MPROTECT_LIMIT && syscall!(SYS_mprotect, page, size, libc::PROT_NONE).is_ok() {
             MPROTECTED.fetch_add(1, Relaxed);
+            return 1;
         }
+        0
     }
 }
 
-/// Counts guards that went away with their mapping, so that new ones may be made.
-pub fn forget(guards: u32) {
-    if MARKERS.load(Relaxed) == 2 {
-        let _ = MPROTECTED.fetch_update(Relaxed, Relaxed, |n| Some(n.saturating_sub(guards)));
-    }
+/// Counts guards made by mprotect that went away with their mapping, so that new ones may be made.
+pub fn forget(mprotected: u32) {
+    MPROTECTED.fetch_sub(mprotected, Relaxed);
 }
 
 /// Whether the kernel cannot write to `page`. It answers EFAULT where we would get a signal.

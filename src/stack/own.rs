@@ -36,6 +36,8 @@ pub struct Slab {
     used: u32,
     /// Stacks below this index have their guard already.
     guarded: u32,
+    /// How many of these guards mprotect has made.
+    mprotected: u32,
     free_count: u32,
     /// Indices of stacks that were used and came back; room for `count`.
     free: *mut u32,
@@ -258,7 +260,7 @@ impl Slab {
     unsafe fn unmap(slab: *mut Slab, size: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            guard::forget((*slab).guarded);
+            guard::forget((*slab).mprotected);
             for index in 0..(*slab).guarded as usize {
                 tools::forget_stack(*(*slab).ids.add(index));
             }
@@ -285,7 +287,7 @@ impl Slab {
             }
             let index = self.guarded as usize;
             let guard = self.base.add(index * (size + page));
-            guard::install(guard, page);
+            self.mprotected += guard::install(guard, page);
             self.ids.add(index).write(tools::register_stack(guard.add(page), size));
             self.guarded += 1;
             guard.add(page)

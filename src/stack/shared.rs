@@ -18,6 +18,8 @@ const SLOTS: usize = 16;
 /// A place where one of several coroutines can run.
 pub struct Slot {
     base: *mut u8,
+    /// Whether mprotect has made its guard: 0 or 1.
+    mprotected: u32,
     /// Its name for valgrind.
     id: u32,
     /// Whose bytes are in the slot; null: nobody's.
@@ -82,7 +84,7 @@ impl Slots {
         // SAFETY: the mapping is ours and unused.
         unsafe {
             syscall_raw!(SYS_madvise, memory, self.size + page, libc::MADV_NOHUGEPAGE);
-            guard::install(memory, page);
+            self.slots[self.count].mprotected = guard::install(memory, page);
             let base = memory.add(page);
             self.slots[self.count].base = base;
             self.slots[self.count].id = tools::register_stack(base, self.size);
@@ -101,7 +103,7 @@ impl Slots {
             // SAFETY: the mapping begins a page below the slot.
             unsafe { memory::unmap(slot.base.sub(page).cast(), self.size + page) };
             tools::forget_stack(slot.id);
-            guard::forget(1);
+            guard::forget(slot.mprotected);
         }
         self.count = 0;
     }
