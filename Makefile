@@ -42,7 +42,10 @@ endif
 shared = $(lib)/libdyco.so.$(VERSION)
 static = $(lib)/libdyco.a
 sources := Cargo.toml build.rs tools/hooks.list $(shell find src -name '*.rs')
-examples := $(patsubst c_examples/%.c,bin/%_example,$(wildcard c_examples/*.c))
+# Those of TLS need OpenSSL's headers.
+openssl := $(if $(filter no,$(SSL)),,$(shell echo '\#include <openssl/ssl.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes))
+sources_c := $(filter-out $(if $(openssl),,c_examples/ssl_%),$(wildcard c_examples/*.c))
+examples := $(sources_c:c_examples/%.c=bin/%_example)
 
 .PHONY: all lib test check-header header quickstart bench install uninstall clean
 all: lib $(examples)
@@ -65,7 +68,8 @@ $(static): $(shared)
 
 bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
 	@mkdir -p bin
-	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco
+	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco $(libraries)
+bin/ssl_%: libraries = -lssl -lcrypto
 
 test:
 	tools/install-deps.sh

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use harness::{library_dir, read, root, scratch};
+use harness::{certificate, library_dir, read, root, scratch};
 
 fn example_names() -> Vec<String> {
     let files = fs::read_dir(root().join("c_examples")).expect("c_examples");
@@ -39,6 +39,7 @@ fn example(name: &str) -> PathBuf {
                 .arg(library_dir())
                 .arg(format!("-Wl,-rpath,{}", library_dir().display()))
                 .arg("-ldyco")
+                .args(if name.starts_with("ssl_") { &["-lssl", "-lcrypto"][..] } else { &[] })
                 .output()
                 .expect("gcc runs");
             assert!(output.status.success(), "{name}.c:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -242,6 +243,85 @@ fn stop_abort() {
          The scheduler is empty then and can be used anew:\n  again: 1\n  again: 2\n  again: 3\n\
          dyco_schedule_run() returned 0, coroutines alive: 0\n\n"
     );
+}
+
+#[test]
+fn coropool() {
+    assert_eq!(
+        printed("coropool", &[]),
+        "job 1 begins, 1 at work\njob 2 begins, 2 at work\njob 3 begins, 3 at work\njob 4 begins, 3 at work\n\
+         job 5 begins, 3 at work\njob 6 begins, 3 at work\njob 7 would have to wait longer than 10 ms\n\
+         after dyco_coropool_resize() job 8 begins at once\njob 8 begins, 4 at work\nfree at the end: 4\n"
+    );
+}
+
+#[test]
+fn channel() {
+    assert_eq!(
+        printed("channel", &[]),
+        "consumer A: message 1\nconsumer B: message 2\nconsumer A: message 3\nconsumer B: message 4\n\
+         consumer A: message 5\nconsumer B: message 6\nproducer: nobody sends anything to me\n\
+         consumer A: the channel is closed\nconsumer B: the channel is closed\n"
+    );
+}
+
+#[test]
+fn pubsub() {
+    assert_eq!(
+        printed("pubsub", &[]),
+        "Ann reads: rain\nBob reads: rain, and has no more time\nCid reads: rain\nAnn reads: still rain\n\
+         Cid reads: still rain\nAnn reads: sun\nCid reads: sun\nAnn: no more news\nCid: no more news\n"
+    );
+}
+
+#[test]
+fn waitgroup() {
+    assert_eq!(
+        printed("waitgroup", &[]),
+        "not all are done after 20 ms: 0\npart 1 is done\npart 2 is done\ntwo are done: 2\npart 3 is done\n\
+         part 4 is done\nall are done: 4\n"
+    );
+}
+
+#[test]
+fn semaphore() {
+    assert_eq!(
+        printed("semaphore", &[]),
+        "guest 1 sits down\nguest 2 sits down\nguest 4 gives up: no table within 10 ms\nguest 1 leaves\n\
+         guest 3 sits down\nguest 2 leaves\nguest 5 sits down\nguest 3 leaves\nguest 5 leaves\n"
+    );
+}
+
+#[test]
+fn asymmetric() {
+    assert_eq!(
+        printed("asymmetric", &[]),
+        "main: 0\nmain: 1\nmain: 1\nmain: 2\nmain: 3\nmain: 5\nmain: 8\nmain: 13\nslow: 0\n\
+         meanwhile, another coroutine\nslow: 1\nslow: 1\n"
+    );
+}
+
+#[test]
+fn stack_dont_overflow() {
+    assert_eq!(
+        printed("stack_dont_overflow", &[]),
+        "stack of   16384 bytes: turned back in time\nstack of   32768 bytes: turned back in time\n\
+         stack of 1048576 bytes: all the way down\n"
+    );
+}
+
+#[test]
+fn tls_server_and_client() {
+    let folder = scratch("examples-tls");
+    let (certificate, key) = certificate(&folder);
+    let server = Server::start("ssl_server", &[&certificate, &key], 0);
+    assert_eq!(printed("ssl_client", &[&server.port(), &certificate, "100", "10"]), "1000 messages echoed, 0 errors\n");
+    // A certificate that it does not know is an error of the client's, and nothing to the server.
+    let (other, _) = self::certificate(&scratch("examples-tls-other"));
+    let output = run("ssl_client", &[&server.port(), &other, "2", "1"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 messages echoed, 2 errors\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("certificate verify failed"), "{output:?}");
+    assert_eq!(printed("ssl_client", &[&server.port(), &certificate, "1", "1"]), "1 messages echoed, 0 errors\n");
 }
 
 #[test]

@@ -33,6 +33,7 @@ need valgrind valgrind
 need netcat-openbsd nc
 need libssl-dev /usr/include/openssl/ssl.h
 need openssl openssl
+need curl curl
 if [ "$(uname -m)" = x86_64 ]; then
     need qemu-user qemu-aarch64
     need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

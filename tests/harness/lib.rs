@@ -64,3 +64,14 @@ pub fn make_with(args: &[&str], variables: &[(&str, &Path)]) {
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "make {}:\n{text}", args.join(" "));
 }
+
+/// Makes a certificate for localhost and its key in `folder`, and returns where they are.
+pub fn certificate(folder: &Path) -> (String, String) {
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name).to_string_lossy().into_owned());
+    let request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+    let names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+    let files = ["-keyout", &key, "-out", &certificate];
+    let output = Command::new("openssl").args(request).args(names).args(files).output().expect("openssl runs");
+    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+    (certificate, key)
+}
