@@ -2,6 +2,7 @@
 //! What every architecture supplies:
 //!
 //! - `switch(save, to)`: parks the caller's frame and continues the frame at `to`;
+//! - `switch_elsewhere`: the same, best where the two park at different places in the code;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
 //! - `slot`: the thread-local words that say which scheduler the thread has.
 //!
@@ -16,11 +17,11 @@ mod x86_64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::weak_address;
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{float_control, prefetch, prepare, slot, stack_pointer, switch};
+pub use aarch64::{float_control, prefetch, prepare, slot, stack_pointer, switch, switch as switch_elsewhere};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::weak_address;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{float_control, prefetch, prepare, slot, stack_pointer, switch};
+pub use x86_64::{float_control, prefetch, prepare, slot, stack_pointer, switch, switch_elsewhere};
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("libdyco knows x86_64 and aarch64; docs/porting.md says what a port needs");

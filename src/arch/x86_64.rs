@@ -12,63 +12,86 @@
 //! In a first frame rbp is 0, r12 holds the argument and r13 the function. The ABI makes the control bits of
 //! MXCSR and the x87 control word callee-saved, the status flags (the low six bits) not: they stay the thread's.
 //!
-//! `switch` returns with `ret`: coroutines mostly park at the same few call sites, where the return predictor
-//! is right, and a jump through a register is not. `endbr64` marks indirect entry; shadow stacks are not
-//! supported (docs/porting.md).
+//! `switch` ends with `ret`: coroutines mostly park at the same call site, where the return predictor is right. Where
+//! the two sides park at different ones it is wrong, and then again for the returns that follow: `switch_elsewhere` jumps.
+//! `endbr64` marks indirect entry; shadow stacks are not supported (docs/porting.md).
 
 use core::arch::{asm, global_asm, naked_asm};
 use core::ffi::c_void;
+
+/// The body of a switch; the last instructions, which take the return address from the stack, differ.
+#[rustfmt::skip] // an instruction and what it does to the frame on one line
+macro_rules! switch_by {
+    ($($leave:literal),+) => {
+        naked_asm!(
+            ".cfi_startproc",
+            "endbr64",
+            "push rbp", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbp, 0",
+            "push rbx", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbx, 0",
+            "push r12", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r12, 0",
+            "push r13", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r13, 0",
+            "push r14", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r14, 0",
+            "push r15", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r15, 0",
+            "sub rsp, 8", ".cfi_adjust_cfa_offset 8",
+            "stmxcsr dword ptr [rsp]",
+            "fnstcw word ptr [rsp + 4]",
+            "mov eax, dword ptr [rsp]",
+            "movzx ecx, word ptr [rsp + 4]",
+            "mov qword ptr [rdi], rsp",
+            "mov rsp, rsi",
+            "xor eax, dword ptr [rsp]",
+            "test eax, 0xffc0",
+            "jne 3f",
+            "2:",
+            "cmp cx, word ptr [rsp + 4]",
+            "jne 5f",
+            "4:",
+            "add rsp, 8", ".cfi_adjust_cfa_offset -8",
+            "pop r15", ".cfi_adjust_cfa_offset -8", ".cfi_restore r15",
+            "pop r14", ".cfi_adjust_cfa_offset -8", ".cfi_restore r14",
+            "pop r13", ".cfi_adjust_cfa_offset -8", ".cfi_restore r13",
+            "pop r12", ".cfi_adjust_cfa_offset -8", ".cfi_restore r12",
+            "pop rbx", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbx",
+            "pop rbp", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbp",
+            $($leave,)+
+            // Out of line: the frame's layout is that of label 2 and 4, where all seven words are still pushed.
+            ".cfi_adjust_cfa_offset 56",
+            ".cfi_rel_offset rbp, 48", ".cfi_rel_offset rbx, 40", ".cfi_rel_offset r12, 32",
+            ".cfi_rel_offset r13, 24", ".cfi_rel_offset r14, 16", ".cfi_rel_offset r15, 8",
+            "3:",
+            "ldmxcsr dword ptr [rsp]",
+            "jmp 2b",
+            "5:",
+            "fldcw word ptr [rsp + 4]",
+            "jmp 4b",
+            ".cfi_endproc",
+        )
+    };
+}
 
 /// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`.
 /// Returns when somebody switches to what was written to `save`.
 ///
 /// # Safety
 /// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
-#[rustfmt::skip] // an instruction and what it does to the frame on one line
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
-    naked_asm!(
-        ".cfi_startproc",
-        "endbr64",
-        "push rbp", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbp, 0",
-        "push rbx", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbx, 0",
-        "push r12", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r12, 0",
-        "push r13", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r13, 0",
-        "push r14", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r14, 0",
-        "push r15", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r15, 0",
-        "sub rsp, 8", ".cfi_adjust_cfa_offset 8",
-        "stmxcsr dword ptr [rsp]",
-        "fnstcw word ptr [rsp + 4]",
-        "mov eax, dword ptr [rsp]",
-        "movzx ecx, word ptr [rsp + 4]",
-        "mov qword ptr [rdi], rsp",
-        "mov rsp, rsi",
-        "xor eax, dword ptr [rsp]",
-        "test eax, 0xffc0",
-        "jne 3f",
-        "2:",
-        "cmp cx, word ptr [rsp + 4]",
-        "jne 5f",
-        "4:",
-        "add rsp, 8", ".cfi_adjust_cfa_offset -8",
-        "pop r15", ".cfi_adjust_cfa_offset -8", ".cfi_restore r15",
-        "pop r14", ".cfi_adjust_cfa_offset -8", ".cfi_restore r14",
-        "pop r13", ".cfi_adjust_cfa_offset -8", ".cfi_restore r13",
-        "pop r12", ".cfi_adjust_cfa_offset -8", ".cfi_restore r12",
-        "pop rbx", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbx",
-        "pop rbp", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbp",
-        "ret",
-        // Out of line: the frame's layout is that of label 2 and 4, where all seven words are still pushed.
-        ".cfi_adjust_cfa_offset 56",
-        ".cfi_rel_offset rbp, 48", ".cfi_rel_offset rbx, 40", ".cfi_rel_offset r12, 32",
-        ".cfi_rel_offset r13, 24", ".cfi_rel_offset r14, 16", ".cfi_rel_offset r15, 8",
-        "3:",
-        "ldmxcsr dword ptr [rsp]",
-        "jmp 2b",
-        "5:",
-        "fldcw word ptr [rsp + 4]",
-        "jmp 4b",
-        ".cfi_endproc",
+    switch_by!("ret")
+}
+
+/// As [`switch`], for sides that park at different places in the code.
+///
+/// # Safety
+/// As [`switch`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn switch_elsewhere(save: *mut *mut u8, to: *mut u8) {
+    switch_by!(
+        "pop rcx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_register rip, rcx",
+        "notrack jmp rcx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_offset rip, -8"
     )
 }
 

@@ -10,7 +10,7 @@ use core::mem::transmute;
 use core::ptr;
 
 use super::{Scheduler, switch};
-use crate::arch::weak_address;
+use crate::arch::{self, weak_address};
 use crate::coroutine::{Coroutine, State};
 use crate::stack::Stack;
 
@@ -85,7 +85,7 @@ pub unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut C
             }
             switch_to(*fiber, 0);
         }
-        switch::change_plainly(scheduler, from, to);
+        switch::change_plainly(arch::switch, scheduler, from, to);
         arrived(scheduler, from);
     }
 }

@@ -25,11 +25,23 @@ const MANY: usize = 16 << 10;
 #[inline(always)]
 pub(super) unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
     // SAFETY: the caller's promise.
+    unsafe { change_by(arch::switch_elsewhere, scheduler, from, to) }
+}
+
+type Switch = unsafe extern "C" fn(*mut *mut u8, *mut u8);
+
+/// As [`change`]; `switch` is what suits the places where the two park.
+///
+/// # Safety
+/// As [`change`].
+#[inline(always)]
+unsafe fn change_by(switch: Switch, scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
+    // SAFETY: the caller's promise.
     unsafe {
         if (*scheduler).sanitizers.present {
             return sanitizers::change(scheduler, from, to);
         }
-        change_plainly(scheduler, from, to);
+        change_plainly(switch, scheduler, from, to);
     }
 }
 
@@ -39,7 +51,12 @@ pub(super) unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to:
 /// # Safety
 /// As [`change`].
 #[inline(always)]
-pub(super) unsafe fn change_plainly(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
+pub(super) unsafe fn change_plainly(
+    switch: Switch,
+    scheduler: *mut Scheduler,
+    from: *mut Coroutine,
+    to: *mut Coroutine,
+) {
     // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
     unsafe {
         (*scheduler).running = to;
@@ -53,7 +70,7 @@ pub(super) unsafe fn change_plainly(scheduler: *mut Scheduler, from: *mut Corout
             (*from).exceptions = *exceptions;
             *exceptions = (*to).exceptions;
         }
-        arch::switch(from_sp, *to_sp);
+        switch(from_sp, *to_sp);
     }
 }
 
@@ -93,7 +110,8 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
         }
         (*next).state = State::Running;
         if next != me {
-            change(scheduler, me, next);
+            // The other side has mostly parked here, too.
+            change_by(arch::switch, scheduler, me, next);
         }
     }
 }
