@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Scheduler, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
-use crate::poller::epoll::Event;
+use crate::poller::epoll::{self, Event};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result, memory};
 use crate::syscall_raw;
@@ -80,6 +80,8 @@ pub fn stop() {
             (*me).state = State::Ready;
             (*scheduler).ready.push_first(me);
             switch::park(scheduler);
+        } else {
+            (*scheduler).keep_awake();
         }
     }
 }
@@ -96,7 +98,9 @@ pub fn abort() {
         if !(*scheduler).running.is_null() {
             switch::finish(scheduler);
         }
-        if !(*scheduler).is_running {
+        if (*scheduler).is_running {
+            (*scheduler).keep_awake();
+        } else {
             (*scheduler).end_by_abort();
         }
     }
@@ -161,6 +165,13 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
 }
 
 impl Scheduler {
+    /// To be called in a signal handler that has interrupted the loop: maybe on its way to sleep.
+    pub(super) fn keep_awake(&self) {
+        if self.poller.wake_fd() >= 0 {
+            epoll::wake(self.poller.wake_fd());
+        }
+    }
+
     fn next(&mut self) -> *mut Coroutine {
         let picked = self.picked;
         self.picked = ptr::null_mut();

@@ -2,14 +2,13 @@
 //! What a coroutine can wait for: descriptors, a deadline, its turn. Each wait ends by exactly one wake.
 
 use core::marker::PhantomData;
-use core::sync::atomic::Ordering::Relaxed;
 
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, registry, switch, this};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::list::List;
-use crate::poller::{descriptors, epoll};
+use crate::poller::descriptors;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result, memory};
 
@@ -374,8 +373,7 @@ pub fn descriptor_closed(closing: Closing, closed: bool) {
                 others = others.saturating_sub(1);
                 s.watches.note_closed(watch, closing.generation, wake);
                 if s.is_running && s.running.is_null() {
-                    // In a signal handler that has interrupted the loop, maybe on its way to sleep.
-                    epoll::wake(s.wake_fd.load(Relaxed));
+                    s.keep_awake();
                 }
             }
         }
