@@ -53,6 +53,10 @@ fn park(current: Current, fd: c_int, events: c_short, timeout: c_int) -> Result<
         if revents != 0 || woken == Wake::TimedOut {
             return Ok(revents);
         }
+        // It was true, and another waiter has been quicker: every one is told all the same.
+        if current.happened() != 0 {
+            return Ok(current.happened() as c_int);
+        }
     }
 }
 

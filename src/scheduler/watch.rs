@@ -429,7 +429,7 @@ impl Scheduler {
         }
     }
 
-    /// Wakes every waiter that one of `events` concerns. Waking takes all waiters of a coroutine off, perhaps several of
+    /// Wakes every waiter that one of `events` concerns, and leaves it those; all ones: wakes all, and nothing has happened. Waking takes all waiters of a coroutine off, perhaps several of
     /// this list: so those that stay are moved aside, and back, instead of being walked past.
     ///
     /// # Safety
@@ -451,6 +451,7 @@ impl Scheduler {
                 }
                 let waiter: *mut Waiter = link.cast();
                 if (*waiter).events & events != 0 {
+                    (*waiter).events = if events == u32::MAX { 0 } else { (*waiter).events & events };
                     self.unpark((*waiter).coroutine, wake);
                 } else {
                     Link::unlink(link);
