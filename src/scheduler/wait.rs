@@ -75,6 +75,12 @@ impl Current {
         self.park_for_descriptors(deadline)
     }
 
+    /// What has ended the last [`Current::wait_fd`], in poll(2)'s bits; 0: nothing has, it was a hint to look again.
+    pub fn happened(self) -> u32 {
+        // SAFETY: the running coroutine is valid.
+        unsafe { (*self.coroutine()).waiter.events }
+    }
+
     /// As [`Current::wait_fd`] for any of `count` descriptors; `each` names them and their events, a negative one is
     /// skipped. `Ready` at once when one of them is none, or is always ready.
     pub fn wait_fds(self, count: usize, each: &mut dyn FnMut(usize) -> (i32, u32), deadline: Instant) -> Result<Wake> {
