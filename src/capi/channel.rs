@@ -9,7 +9,7 @@ use core::ptr;
 
 use super::types::{DYCO_DEFAULT_CHANNELSIZE, dyco_channel};
 use super::{bad_argument, destroyed, pointer, transferred};
-use crate::sync::channel;
+use crate::sync::channel::{self, Side};
 use crate::sys::Errno;
 
 /// Creates a channel.
@@ -46,13 +46,12 @@ pub unsafe extern "C" fn dyco_channel_send(
     if chan.is_null() || buf.is_null() {
         return bad_argument(Errno(libc::EINVAL));
     }
-    let chan: *mut channel::Channel = chan.cast();
     // SAFETY: the program gives a live channel and a message of that size.
     unsafe {
-        if size == 0 || size > channel::size(chan) {
+        if size == 0 || size > channel::size(chan.cast()) {
             return bad_argument(Errno(if size == 0 { libc::EINVAL } else { libc::EMSGSIZE }));
         }
-        transferred(channel::send(chan, buf, size, timeout))
+        pass(chan, buf.cast_mut(), size, timeout, Side::Send)
     }
 }
 
@@ -80,7 +79,17 @@ pub unsafe extern "C" fn dyco_channel_recv(
         return bad_argument(Errno(libc::EINVAL));
     }
     // SAFETY: the program gives a live channel and a buffer of that size.
-    unsafe { transferred(channel::receive(chan.cast(), buf, maxsize, timeout)) }
+    unsafe { pass(chan, buf, maxsize, timeout, Side::Receive) }
+}
+
+/// Not inlined: see [`channel::pass`].
+///
+/// # Safety
+/// As for it.
+#[inline(never)]
+unsafe fn pass(chan: *mut dyco_channel, buf: *mut c_void, size: usize, timeout: c_int, side: Side) -> isize {
+    // SAFETY: the caller's promise.
+    transferred(unsafe { channel::pass(chan.cast(), buf, size, timeout, side) })
 }
 
 /// Destroys a channel: every coroutine that waits on it returns 0.

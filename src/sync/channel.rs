@@ -58,21 +58,56 @@ pub fn create(size: usize) -> Result<*mut Channel> {
     Ok(channel)
 }
 
-/// Puts a message: at once when the place is free, else when the message before has been taken.
+/// What a coroutine does with a channel.
+#[derive(Clone, Copy)]
+pub enum Side {
+    /// Puts a message: at once when the place is free, else when the message before has been taken.
+    Send,
+    /// Takes a message.
+    Receive,
+}
+
+/// Sends `size` bytes, or receives at most `size`, and says how many. EMSGSIZE when the message is longer: it stays, for the
+/// next receiver.
+///
+/// Both sides wait at one place in the code: where they take turns the processor foresees the way back from there.
 ///
 /// # Safety
-/// `channel` came from [`create`] and is alive; `message` has `size` readable bytes, and 0 < `size` ≤ the channel's.
-pub unsafe fn send(channel: *mut Channel, message: *const c_void, size: usize, timeout: i32) -> Result<usize> {
+/// `channel` came from [`create`] and is alive; `message` has `size` bytes, which are written only to receive. To send,
+/// 0 < `size` ≤ the channel's.
+pub unsafe fn pass(
+    channel: *mut Channel,
+    message: *mut c_void,
+    size: usize,
+    timeout: i32,
+    side: Side,
+) -> Result<usize> {
     // SAFETY: the caller's promise; after a wait that ended well the channel's memory is there.
     unsafe {
         (*channel).void_broken_promise();
-        (*channel).receivers.check_thread()?;
-        if (*channel).place != Place::Empty {
-            Queue::wait(&raw mut (*channel).senders, 0, timeout)?;
-            if (*channel).destroyed {
-                leave_destroyed(channel);
-                return Err(Errno(libc::EIDRM));
-            }
+        let (mine, queue, other) = match side {
+            Side::Send => (Place::Empty, &raw mut (*channel).senders, &raw mut (*channel).receivers),
+            Side::Receive => (Place::Full, &raw mut (*channel).receivers, &raw mut (*channel).senders),
+        };
+        (*other).check_thread()?;
+        if (*channel).place != mine {
+            Queue::wait(queue, 0, timeout)?;
+        }
+        match side {
+            Side::Send => put(channel, message, size),
+            Side::Receive => take(channel, message, size),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`pass`]; the place is the caller's.
+unsafe fn put(channel: *mut Channel, message: *const c_void, size: usize) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*channel).destroyed {
+            leave_destroyed(channel);
+            return Err(Errno(libc::EIDRM));
         }
         ptr::copy_nonoverlapping(message.cast::<u8>(), buffer(channel), size);
         (*channel).length = size;
@@ -81,18 +116,11 @@ pub unsafe fn send(channel: *mut Channel, message: *const c_void, size: usize, t
     Ok(size)
 }
 
-/// Takes a message of at most `room` bytes. EMSGSIZE when it is longer: it stays, for the next receiver.
-///
 /// # Safety
-/// `channel` came from [`create`] and is alive; `message` has `room` writable bytes.
-pub unsafe fn receive(channel: *mut Channel, message: *mut c_void, room: usize, timeout: i32) -> Result<usize> {
-    // SAFETY: as in `send`.
+/// As for [`pass`]; the message is the caller's.
+unsafe fn take(channel: *mut Channel, message: *mut c_void, room: usize) -> Result<usize> {
+    // SAFETY: the caller's promise.
     unsafe {
-        (*channel).void_broken_promise();
-        (*channel).senders.check_thread()?;
-        if (*channel).place != Place::Full {
-            Queue::wait(&raw mut (*channel).receivers, 0, timeout)?;
-        }
         let length = (*channel).length;
         let fits = length <= room;
         if fits {
