@@ -142,6 +142,8 @@ static void full(void) {
     TAKES(60, TRY(poll(&entry, 1, 60)));
     after(60, close_peer, NULL);
     TRY(poll(&entry, 1, 5000));
+    /* Whether the queue is empty already is a matter of luck. */
+    entry.revents &= ~POLLOUT;
     show(&entry, 1);
     CHECK_EQ(close(ends[0]), 0);
 }

@@ -131,7 +131,7 @@ static void errors(void) {
     struct timespec bad = {0, 1000000000}, soon = {0, 60000000};
     start(EPOLLIN);
     TRY(epoll_wait(set, got, 0, 0));
-    TRY(epoll_wait(set, got, -1, -1));
+    TRY(epoll_wait(set, got, -most, -1));
     TRY(epoll_wait(set, got, most, 0));
     TRY(epoll_wait(-1, got, 8, 0));
     TRY(epoll_wait(ends[0], got, 8, 10));
