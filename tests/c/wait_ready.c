@@ -15,6 +15,14 @@ static void reads_ever(void *argument) {
     woke++;
 }
 
+/* The first one takes the byte; the others are told all the same. */
+static void takes(void *argument) {
+    char byte;
+    CHECK(dyco_coroutine_waitRead((int)(intptr_t)argument, -1) > 0);
+    if (recv((int)(intptr_t)argument, &byte, 1, MSG_DONTWAIT) == 1) failed++;
+    woke++;
+}
+
 static void reads_long(void *argument) {
     int result = dyco_coroutine_waitRead((int)(intptr_t)argument, 60000);
     CHECK(result > 0);
@@ -195,6 +203,13 @@ int main(void) {
     CHECK_EQ(woke, 100);
     char byte;
     CHECK_EQ(read(ends[0], &byte, 1), 1);
+
+    woke = failed = 0;
+    for (int i = 0; i < 30; i++) spawn(takes, fd(pair[0]));
+    spawn(write_one, fd(pair[1]));
+    run_all();
+    CHECK_EQ(woke, 30);
+    CHECK_EQ(failed, 1);
 
     /* A timed-out waiter is gone, the others stay. */
     woke = 0;
