@@ -13,6 +13,7 @@
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
+//! | `aside` | waits of signal handlers on alternate stacks |
 //! | `exceptions`, `sanitizers` | the C++ runtime; AddressSanitizer and ThreadSanitizer |
 //! | `overflow`, `deadlock` | the two reports that go to stderr |
 
@@ -29,6 +30,7 @@ use crate::sys::clock::{Instant, MS};
 use crate::sys::{Errno, Result, errno, memory};
 use crate::timer;
 
+mod aside;
 mod asymmetric;
 pub mod children;
 mod deadlock;

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Scheduler, deadlock, switch, this};
+use super::{Scheduler, current, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::poller::epoll::{self, Event};
 use crate::sys::clock::{self, Instant, MS, NEVER};
@@ -75,13 +75,12 @@ pub fn stop() {
         (*scheduler).stop = true;
         (*scheduler).interrupted = true;
         (*scheduler).budget = 0;
-        let me = (*scheduler).running;
-        if !me.is_null() {
+        let Some(current) = current() else { return (*scheduler).keep_awake() };
+        if !current.is_aside() {
+            let me = current.coroutine();
             (*me).state = State::Ready;
             (*scheduler).ready.push_first(me);
             switch::park(scheduler);
-        } else {
-            (*scheduler).keep_awake();
         }
     }
 }

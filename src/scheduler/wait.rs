@@ -4,7 +4,7 @@
 use core::marker::PhantomData;
 
 use super::watch::{Armed, READ, WRITE};
-use super::{Scheduler, registry, switch, this};
+use super::{Scheduler, aside, registry, switch, this};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::list::List;
@@ -62,6 +62,9 @@ impl Current {
     /// or the deadline. `Ready` is a hint: the caller tries again. A descriptor that cannot be polled (a regular file)
     /// is ready at once. EBADF: no descriptor, or closed while waiting. ENOMEM, EMFILE: the wait could not begin.
     pub fn wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
+        if self.is_aside() {
+            return aside::wait_fd(fd, events, deadline);
+        }
         let me = self.coroutine();
         // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
         unsafe {
@@ -88,6 +91,9 @@ impl Current {
         if count == 0 {
             self.sleep_until(deadline);
             return Ok(Wake::TimedOut);
+        }
+        if self.is_aside() {
+            return Ok(aside::pause(deadline));
         }
         let waiters = memory::array_zeroed::<Waiter>(count)?.as_ptr();
         // SAFETY: as in `wait_fd`; `waiters` has room for `count`, and stays until the wait has ended.
@@ -195,6 +201,9 @@ impl Current {
 
     /// Parks until the deadline; [`NEVER`]: for ever.
     pub fn sleep_until(self, deadline: Instant) {
+        if self.is_aside() {
+            return aside::sleep_until(deadline);
+        }
         self.park_until(deadline);
     }
 
@@ -204,6 +213,9 @@ impl Current {
     /// `list` is initialised, used by this thread only, and everybody on it is woken before it goes.
     #[inline]
     pub unsafe fn wait_in(self, list: *mut List, tag: u32, deadline: Instant) -> Woken {
+        if self.is_aside() {
+            return Woken::TimedOut;
+        }
         let me = self.coroutine();
         // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
         unsafe {
@@ -222,6 +234,9 @@ impl Current {
 
     /// Gives way: goes to the tail of the ready queue.
     pub fn yield_now(self) {
+        if self.is_aside() {
+            return;
+        }
         let me = self.coroutine();
         // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
         unsafe {

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Waits of a signal handler that has interrupted a coroutine and runs on an alternate stack. It cannot park: the next
+//! handler would use the same stack, and a shared stack's live bytes would not be where they are looked for. So the thread
+//! waits, as without the library.
+
+use core::ptr;
+
+use super::wait::{Current, Wake};
+use crate::arch;
+use crate::stack::Kind;
+use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::{Errno, Result};
+use crate::syscall;
+
+impl Current {
+    /// Whether the caller is on another stack than the coroutine's, from which it must not park. A program may well give a
+    /// coroutine further stacks of its own making, unless it is on a shared one.
+    #[inline(always)]
+    pub(super) fn is_aside(self) -> bool {
+        // SAFETY: the running coroutine is valid.
+        let stack = unsafe { &(*self.coroutine()).stack };
+        let height = (arch::stack_pointer() as usize).wrapping_sub(stack.base as usize);
+        height >= stack.size && (stack.kind == Kind::Shared || is_on_signal_stack())
+    }
+}
+
+#[cold]
+fn is_on_signal_stack() -> bool {
+    // SAFETY: asks only; zero is a valid structure.
+    unsafe {
+        let mut present: libc::stack_t = core::mem::zeroed();
+        libc::sigaltstack(ptr::null(), &mut present) == 0 && present.ss_flags & libc::SS_ONSTACK != 0
+    }
+}
+
+/// As [`Current::wait_fd`].
+#[cold]
+pub(super) fn wait_fd(fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
+    let mut entry = libc::pollfd { fd, events: events as i16, revents: 0 };
+    match poll(&raw mut entry, 1, deadline)? {
+        Wake::Ready if entry.revents & libc::POLLNVAL != 0 => Err(Errno(libc::EBADF)),
+        wake => Ok(wake),
+    }
+}
+
+/// For waits of which the caller looks again: a short sleep, at most until the deadline.
+#[cold]
+pub(super) fn pause(deadline: Instant) -> Wake {
+    sleep_until(deadline.min(clock::after(MS)));
+    if deadline <= clock::now() { Wake::TimedOut } else { Wake::Ready }
+}
+
+/// Sleeps until the deadline.
+#[cold]
+pub(super) fn sleep_until(deadline: Instant) {
+    let _ = poll(ptr::null_mut(), 0, deadline);
+}
+
+fn poll(entries: *mut libc::pollfd, count: usize, deadline: Instant) -> Result<Wake> {
+    loop {
+        let left = deadline.saturating_sub(clock::now());
+        let timeout = libc::timespec {
+            tv_sec: (left / 1_000_000_000) as libc::time_t,
+            tv_nsec: (left % 1_000_000_000) as libc::c_long,
+        };
+        let limit = if deadline == NEVER { ptr::null() } else { &raw const timeout };
+        // SAFETY: the entries and the limit are valid for the call; no mask.
+        match unsafe { syscall!(SYS_ppoll, entries, count, limit, ptr::null::<u64>(), 8) } {
+            Err(Errno(libc::EINTR)) => {}
+            answer => return answer.map(|ready| if ready > 0 { Wake::Ready } else { Wake::TimedOut }),
+        }
+    }
+}
