@@ -42,9 +42,12 @@ endif
 shared = $(lib)/libdyco.so.$(VERSION)
 static = $(lib)/libdyco.a
 sources := Cargo.toml build.rs tools/hooks.list $(shell find src -name '*.rs')
-# Those of TLS need OpenSSL's headers.
-openssl := $(if $(filter no,$(SSL)),,$(shell echo '\#include <openssl/ssl.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes))
-sources_c := $(filter-out $(if $(openssl),,c_examples/ssl_%),$(wildcard c_examples/*.c))
+# Those of TLS need OpenSSL's headers, network needs hiredis.
+has_header = $(shell echo '\#include <$1>' | $(CC) -E - >/dev/null 2>&1 && echo yes)
+openssl := $(if $(filter no,$(SSL)),,$(call has_header,openssl/ssl.h))
+hiredis := $(call has_header,hiredis/hiredis.h)
+sources_c := $(filter-out $(if $(openssl),,c_examples/ssl_%) $(if $(hiredis),,c_examples/network.c),\
+    $(wildcard c_examples/*.c))
 examples := $(sources_c:c_examples/%.c=bin/%_example)
 
 .PHONY: all lib test check-header header quickstart bench install uninstall clean
@@ -70,6 +73,7 @@ bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
 	@mkdir -p bin
 	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco $(libraries)
 bin/ssl_%: libraries = -lssl -lcrypto
+bin/network_example: libraries = -lhiredis
 
 test:
 	tools/install-deps.sh

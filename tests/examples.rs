@@ -39,7 +39,11 @@ fn example(name: &str) -> PathBuf {
                 .arg(library_dir())
                 .arg(format!("-Wl,-rpath,{}", library_dir().display()))
                 .arg("-ldyco")
-                .args(if name.starts_with("ssl_") { &["-lssl", "-lcrypto"][..] } else { &[] })
+                .args(match &name[..] {
+                    "network" => &["-lhiredis"][..],
+                    name if name.starts_with("ssl_") => &["-lssl", "-lcrypto"],
+                    _ => &[],
+                })
                 .output()
                 .expect("gcc runs");
             assert!(output.status.success(), "{name}.c:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -307,6 +311,29 @@ fn stack_dont_overflow() {
         printed("stack_dont_overflow", &[]),
         "stack of   16384 bytes: turned back in time\nstack of   32768 bytes: turned back in time\n\
          stack of 1048576 bytes: all the way down\n"
+    );
+}
+
+#[test]
+fn network() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port().to_string();
+    let mut redis = Command::new("redis-server")
+        .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/tmp"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server starts");
+    while TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        assert!(redis.try_wait().expect("wait").is_none(), "redis-server has ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = run("network", &[&port]);
+    redis.kill().expect("kill");
+    redis.wait().expect("wait");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "name: localhost found\ntcp: \"over TCP\" came back\n\
+         redis: popped \"hello\" after about a second; the timer ticked on meanwhile\n"
     );
 }
 

@@ -33,6 +33,8 @@ need valgrind valgrind
 need netcat-openbsd nc
 need libssl-dev /usr/include/openssl/ssl.h
 need openssl openssl
+need libhiredis-dev /usr/include/hiredis/hiredis.h
+need redis-server redis-server
 need curl curl
 if [ "$(uname -m)" = x86_64 ]; then
     need qemu-user qemu-aarch64
