@@ -13,7 +13,7 @@ pub fn report(scheduler: &mut Scheduler) {
     let mut line = Line::new();
     line.text("libdyco: deadlock: nothing can wake the ").number(live as u64).text(" coroutines left: ");
     let mut named = 0;
-    scheduler.coroutines.for_each(&mut |_, coroutine| {
+    scheduler.coroutines.for_each(&mut |coroutine| {
         if named < NAMED {
             line.text(if named == 0 { "" } else { ", " });
             // SAFETY: the table holds live coroutines.

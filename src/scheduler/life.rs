@@ -35,7 +35,6 @@ pub(super) fn make(entry: Entry, argument: *mut c_void) -> Result<(*mut Schedule
         s.timers.reserve(s.coroutines.live() + 1)?;
         s.slots.ensure_one()?;
         let coroutine = s.coroutines.add()?;
-        table::init_waiter(coroutine);
         (*coroutine).timer.init();
         (*coroutine).entry = Some(entry);
         (*coroutine).argument = argument;
@@ -210,7 +209,7 @@ impl Scheduler {
                 !survivor.is_null() && (!link.is_null() || (*coroutine).asymmetric && rests)
             };
             let table: *mut table::Table = &raw mut (*scheduler).coroutines;
-            (*table).for_each(&mut |_, coroutine| {
+            (*table).for_each(&mut |coroutine| {
                 if !stays(coroutine) {
                     (*scheduler).detach(coroutine);
                     (*scheduler).reclaim(coroutine);

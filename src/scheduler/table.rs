@@ -8,7 +8,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::coroutine::{Coroutine, Waiter};
+use crate::coroutine::Coroutine;
 use crate::sys::{Errno, Result, memory};
 
 /// How many cids a scheduler draws at once.
@@ -44,7 +44,7 @@ impl Table {
         self.live
     }
 
-    /// A new coroutine with a name of its own; all else is zero.
+    /// A new coroutine with a name and a waiter of its own; all else is zero.
     pub fn add(&mut self) -> Result<*mut Coroutine> {
         if self.live >= self.bucket_count {
             self.grow()?;
@@ -57,6 +57,7 @@ impl Table {
         unsafe {
             self.free = (*coroutine).next_in_bucket;
             ptr::write_bytes(coroutine, 0, 1);
+            (*coroutine).waiter.coroutine = coroutine;
             (*coroutine).cid = self.draw_cid();
             let bucket = self.bucket((*coroutine).cid);
             (*coroutine).next_in_bucket = *bucket;
@@ -103,14 +104,14 @@ impl Table {
     }
 
     /// Calls `each` for every live coroutine; it may remove the one that it is called for.
-    pub fn for_each(&mut self, each: &mut dyn FnMut(&mut Table, *mut Coroutine)) {
+    pub fn for_each(&mut self, each: &mut dyn FnMut(*mut Coroutine)) {
         for index in 0..self.bucket_count {
             // SAFETY: `index` is within the buckets; the successor is read before `each` can free the coroutine.
             unsafe {
                 let mut coroutine = *self.buckets.add(index);
                 while !coroutine.is_null() {
                     let next = (*coroutine).next_in_bucket;
-                    each(self, coroutine);
+                    each(coroutine);
                     coroutine = next;
                 }
             }
@@ -192,17 +193,5 @@ impl Table {
         }
         self.chunks = chunk;
         Ok(())
-    }
-}
-
-/// Makes a fresh block's waiter its own.
-///
-/// # Safety
-/// `coroutine` is valid and its block does not move.
-pub unsafe fn init_waiter(coroutine: *mut Coroutine) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let waiter: *mut Waiter = &raw mut (*coroutine).waiter;
-        (*waiter).coroutine = coroutine;
     }
 }
