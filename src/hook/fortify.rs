@@ -3,10 +3,10 @@
 
 use core::ffi::c_int;
 
-use libc::{c_void, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_void, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use crate::io::Caller::Libc;
-use crate::io::{c_size, file, receive};
+use crate::io::{c_number, c_size, file, poll, receive};
 use crate::scheduler::current;
 use crate::sys::next::{self, buffer_overflow};
 
@@ -52,5 +52,33 @@ unsafe extern "C" fn __recvfrom_chk(
         }
         // SAFETY: see `__read_chk`.
         None => unsafe { next::__recvfrom_chk(fd, buffer, length, room, flags, address, address_length) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int {
+    match current() {
+        Some(_) if room / size_of::<pollfd>() < count as usize => buffer_overflow(),
+        // SAFETY: see `__read_chk`.
+        Some(current) => c_number(unsafe { poll::poll(current, fds, count, timeout) }),
+        // SAFETY: see `__read_chk`.
+        None => unsafe { next::__poll_chk(fds, count, timeout, room) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ppoll_chk(
+    fds: *mut pollfd,
+    count: nfds_t,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+    room: size_t,
+) -> c_int {
+    match current() {
+        Some(_) if room / size_of::<pollfd>() < count as usize => buffer_overflow(),
+        // SAFETY: see `__read_chk`.
+        Some(current) => c_number(unsafe { poll::ppoll(current, fds, count, timeout, mask) }),
+        // SAFETY: see `__read_chk`.
+        None => unsafe { next::__ppoll_chk(fds, count, timeout, mask, room) },
     }
 }

@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, size_t, timespec, timeval};
+use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 
 use crate::io::{self, c_number};
 use crate::scheduler::current;
@@ -117,35 +117,5 @@ pub unsafe extern "C" fn epoll_pwait2(
         Some(current) => c_number(unsafe { io::epoll::epoll_pwait2(current, set, events, room, timeout, mask) }),
         // SAFETY: the same.
         None => unsafe { next::epoll_pwait2(set, events, room, timeout, mask) },
-    }
-}
-
-/// As [`poll`], with the size of the array in bytes: what `_FORTIFY_SOURCE` makes of it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, size: size_t) -> c_int {
-    match current() {
-        Some(_) if size / size_of::<pollfd>() < count as usize => next::buffer_overflow(),
-        // SAFETY: the caller keeps libc's promises.
-        Some(current) => c_number(unsafe { io::poll::poll(current, fds, count, timeout) }),
-        // SAFETY: the same.
-        None => unsafe { next::__poll_chk(fds, count, timeout, size) },
-    }
-}
-
-/// As [`ppoll`], with the size of the array in bytes: what `_FORTIFY_SOURCE` makes of it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn __ppoll_chk(
-    fds: *mut pollfd,
-    count: nfds_t,
-    timeout: *const timespec,
-    mask: *const sigset_t,
-    size: size_t,
-) -> c_int {
-    match current() {
-        Some(_) if size / size_of::<pollfd>() < count as usize => next::buffer_overflow(),
-        // SAFETY: the caller keeps libc's promises.
-        Some(current) => c_number(unsafe { io::poll::ppoll(current, fds, count, timeout, mask) }),
-        // SAFETY: the same.
-        None => unsafe { next::__ppoll_chk(fds, count, timeout, mask, size) },
     }
 }
