@@ -8,9 +8,10 @@ use core::ptr;
 use libc::{POLLIN, epoll_event, sigset_t, timespec};
 
 use super::level::{self, Limit};
-use super::signal_mask::{KERNEL_SIGSET, SignalMask};
+use super::signal_mask::SignalMask;
 use crate::scheduler::Current;
 use crate::sys::Result;
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::syscall;
 
 /// `epoll_pwait` inside a coroutine; `epoll_wait` is the one without a mask.

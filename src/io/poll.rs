@@ -7,8 +7,9 @@ use core::ptr;
 use libc::{nfds_t, pollfd, sigset_t, timespec};
 
 use super::level::{self, Limit};
-use super::signal_mask::{KERNEL_SIGSET, SignalMask};
+use super::signal_mask::SignalMask;
 use crate::scheduler::Current;
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result};
 use crate::syscall;
 

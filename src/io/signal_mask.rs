@@ -13,10 +13,8 @@ use libc::{sigset_t, timespec};
 use crate::poller::descriptors;
 use crate::scheduler;
 use crate::sys::Result;
-use crate::{syscall, syscall_raw};
-
-/// The size of the kernel's signal set; libc's is larger, and begins with it.
-pub const KERNEL_SIGSET: usize = 8;
+use crate::sys::syscall::KERNEL_SIGSET;
+use crate::syscall;
 
 /// A mask in the kernel's form, or none.
 #[derive(Clone, Copy)]
@@ -83,11 +81,6 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        if self.fd >= 0 {
-            let closing = scheduler::descriptor_closing(self.fd);
-            // SAFETY: the descriptor is ours alone.
-            unsafe { syscall_raw!(SYS_close, self.fd) };
-            scheduler::descriptor_closed(closing, true);
-        }
+        scheduler::close_own(self.fd);
     }
 }

@@ -3,7 +3,9 @@
 
 use core::ptr;
 
+use super::descriptors::{self, flag};
 use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
 
@@ -88,14 +90,18 @@ impl Epoll {
             self.close();
             return Err(errno);
         }
+        descriptors::born(set, flag::INTERNAL);
+        descriptors::born(wake, flag::INTERNAL);
         Ok(())
     }
 
     /// Closes the descriptors. After fork this leaves the parent's set alone: nothing is removed from it.
     pub fn close(&mut self) {
         if self.set >= 0 {
-            close(self.set);
-            close(self.wake);
+            for fd in [self.set, self.wake] {
+                descriptors::forget(fd);
+                close(fd);
+            }
         }
         (self.set, self.wake) = (-1, -1);
     }
@@ -152,16 +158,16 @@ impl Epoll {
         let count = unsafe {
             if left == 0 || deadline == NEVER {
                 let timeout = if left == 0 { 0 } else { -1isize };
-                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, 8)
+                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
             } else if self.coarse {
                 let timeout = left.div_ceil(MS).min(i32::MAX as u64);
-                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, 8)
+                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
             } else {
                 let timeout = libc::timespec {
                     tv_sec: (left / 1_000_000_000) as libc::time_t,
                     tv_nsec: (left % 1_000_000_000) as libc::c_long,
                 };
-                syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, 8)
+                syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, KERNEL_SIGSET)
             }
         };
         if count == -libc::ENOSYS as isize {

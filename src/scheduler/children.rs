@@ -294,7 +294,7 @@ impl Scheduler {
     pub(super) unsafe fn end_claim(&mut self, claim: *mut Claim) {
         // SAFETY: the caller's promise; under the lock.
         unsafe {
-            extras::close(mem::replace(&mut (*claim).pidfd, -1));
+            extras::close_own(mem::replace(&mut (*claim).pidfd, -1));
             if (*claim).pid == 0 && !(*claim).any {
                 return;
             }

@@ -60,14 +60,14 @@ impl Current {
     pub fn close_epoll_set(self) {
         // SAFETY: the coroutine's extras are null or valid.
         if let Some(extras) = unsafe { self.extras().as_mut() } {
-            close(core::mem::replace(&mut extras.epoll_set, -1));
+            close_own(core::mem::replace(&mut extras.epoll_set, -1));
         }
     }
 }
 
 /// Closes a descriptor of the library's own, known to `descriptors`, that a coroutine may have waited for; a negative
 /// one is none.
-pub(super) fn close(fd: i32) {
+pub fn close_own(fd: i32) {
     if fd >= 0 {
         let closing = descriptor_closing(fd);
         // SAFETY: the descriptor is ours alone.
@@ -89,7 +89,7 @@ impl Scheduler {
                 return;
             }
             (*coroutine).extras = ptr::null_mut();
-            close((*extras).epoll_set);
+            close_own((*extras).epoll_set);
             if !(*extras).signals.is_null() {
                 self.release_signals((*extras).signals);
             }

@@ -52,7 +52,7 @@ mod watch;
 
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
-pub use extras::Extras;
+pub use extras::{Extras, close_own};
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};

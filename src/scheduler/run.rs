@@ -9,6 +9,7 @@ use super::{Scheduler, current, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::poller::epoll::{self, Event};
 use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
 use crate::syscall_raw;
 
@@ -292,5 +293,5 @@ fn sleep_until(deadline: Instant) {
         tv_nsec: (left % 1_000_000_000) as libc::c_long,
     };
     // SAFETY: `timeout` is valid for the call; no descriptors, no mask.
-    unsafe { syscall_raw!(SYS_ppoll, 0, 0, &raw const timeout, 0, 8) };
+    unsafe { syscall_raw!(SYS_ppoll, 0, 0, &raw const timeout, 0, KERNEL_SIGSET) };
 }

@@ -20,11 +20,9 @@ use super::{Current, Scheduler, registry};
 use crate::coroutine::{Waiter, Wake};
 use crate::list::{Link, List};
 use crate::sys::clock::Instant;
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
-
-/// The size of the kernel's signal set.
-const KERNEL_SIGSET: usize = 8;
 
 /// How many signals a holder keeps.
 const QUEUE: u32 = 1024;

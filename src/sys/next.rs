@@ -18,11 +18,9 @@ use libc::{
     timeval,
 };
 
+use super::syscall::KERNEL_SIGSET;
 use super::{Errno, errno};
 use crate::syscall_raw;
-
-/// The size of the kernel's `sigset_t`; libc's own is larger.
-const KERNEL_SIGSET: usize = 8;
 
 /// Defines the table: for each name a function to call, the slot behind it and the seed in the slot.
 macro_rules! next_definitions {

@@ -6,6 +6,9 @@ use core::arch::asm;
 
 use super::{Errno, Result};
 
+/// The size of the kernel's signal set, in bytes; libc's `sigset_t` is larger, and begins with it.
+pub const KERNEL_SIGSET: usize = 8;
+
 /// Makes a system call and returns the kernel's word: a result, or -errno.
 ///
 /// # Safety
