@@ -52,15 +52,18 @@ impl FlagLock {
 
     /// Makes a system call on a blocking descriptor as if the program had set O_NONBLOCK.
     pub fn without_blocking(&self, fd: c_int, call: impl FnOnce() -> Result<usize>) -> Result<usize> {
-        // FIONBIO, not F_SETFL: it changes this one flag and needs no look at the others.
-        let set = |value: c_int| {
-            // SAFETY: FIONBIO reads one int.
-            unsafe { syscall!(SYS_ioctl, fd, libc::FIONBIO, &raw const value) }
-        };
-        set(1)?;
+        self.set_nonblocking(fd, true)?;
         let result = call();
-        let _ = set(0);
+        let _ = self.set_nonblocking(fd, false);
         result
+    }
+
+    /// Sets O_NONBLOCK of the descriptor that the lock was taken for, or takes it away.
+    pub fn set_nonblocking(&self, fd: c_int, on: bool) -> Result<()> {
+        let value = c_int::from(on);
+        // FIONBIO, not F_SETFL: it changes this one flag and needs no look at the others.
+        // SAFETY: FIONBIO reads one int.
+        unsafe { syscall!(SYS_ioctl, fd, libc::FIONBIO, &raw const value) }.map(|_| ())
     }
 }
 

@@ -20,7 +20,6 @@ use crate::arch::weak_address;
 use crate::poller::descriptors;
 use crate::scheduler::{Current, Direction, current};
 use crate::sys::{Errno, errno};
-use crate::syscall;
 
 /// OpenSSL's `SSL`.
 pub type Ssl = c_void;
@@ -153,22 +152,17 @@ fn unblock(fd: c_int) -> Option<Unblocked> {
         return None;
     }
     let lock = FlagLock::take(fd);
-    set_nonblocking(fd, 1).then_some(Unblocked { fd, _lock: lock })
+    lock.set_nonblocking(fd, true).is_ok().then_some(Unblocked { fd, lock })
 }
 
 /// A descriptor that does not block for a moment.
 struct Unblocked {
     fd: c_int,
-    _lock: FlagLock,
+    lock: FlagLock,
 }
 
 impl Drop for Unblocked {
     fn drop(&mut self) {
-        set_nonblocking(self.fd, 0);
+        let _ = self.lock.set_nonblocking(self.fd, false);
     }
-}
-
-fn set_nonblocking(fd: c_int, value: c_int) -> bool {
-    // SAFETY: FIONBIO reads one int.
-    unsafe { syscall!(SYS_ioctl, fd, libc::FIONBIO, &raw const value) }.is_ok()
 }
