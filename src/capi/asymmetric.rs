@@ -13,6 +13,7 @@ use super::coroutine::{
     dyco_coroutine_coroID, dyco_coroutine_getStack, dyco_coroutine_getUdata, dyco_coroutine_setStack,
     dyco_coroutine_setUdata,
 };
+use super::pool::{dyco_coropool_available, dyco_coropool_destroy, dyco_coropool_resize, obtain};
 use super::types::{dyco_coropool, proc_coroutine};
 use super::{number, pointer};
 use crate::scheduler;
@@ -154,8 +155,8 @@ pub extern "C" fn dyco_asymcpool_create(totalsize: c_int, stacksize: usize) -> *
 /// @return as dyco_coropool_resize()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_asymcpool_resize(cp: *mut dyco_coropool, newsize: c_int) -> *mut dyco_coropool {
-    // SAFETY: the program gives a live pool or NULL.
-    unsafe { super::pool::resize(cp, newsize) }
+    // SAFETY: passed on from the program.
+    unsafe { dyco_coropool_resize(cp, newsize) }
 }
 
 /// As dyco_coropool_destroy().
@@ -164,8 +165,8 @@ pub unsafe extern "C" fn dyco_asymcpool_resize(cp: *mut dyco_coropool, newsize: 
 /// @return as dyco_coropool_destroy()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_asymcpool_destroy(cp: *mut *mut dyco_coropool) -> c_int {
-    // SAFETY: the program gives where it keeps a live pool, or NULL.
-    unsafe { super::pool::destroy(cp) }
+    // SAFETY: passed on from the program.
+    unsafe { dyco_coropool_destroy(cp) }
 }
 
 /// As dyco_coropool_available().
@@ -174,8 +175,8 @@ pub unsafe extern "C" fn dyco_asymcpool_destroy(cp: *mut *mut dyco_coropool) -> 
 /// @return as dyco_coropool_available()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_asymcpool_available(cp: *mut dyco_coropool) -> c_int {
-    // SAFETY: the program gives a live pool or NULL.
-    unsafe { super::pool::available(cp) }
+    // SAFETY: passed on from the program.
+    unsafe { dyco_coropool_available(cp) }
 }
 
 /// Obtains an asymmetric coroutine of the pool that will run func(arg),
@@ -195,7 +196,7 @@ pub unsafe extern "C" fn dyco_asymcpool_obtain(
     timeout: c_int,
 ) -> c_int {
     // SAFETY: the program gives a live pool or NULL.
-    unsafe { super::pool::obtain(cp, func, arg, false, timeout) }
+    unsafe { obtain(cp, func, arg, false, timeout) }
 }
 
 /// Gives an asymmetric coroutine back to its pool, finished or not.

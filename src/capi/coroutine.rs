@@ -9,10 +9,11 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::types::proc_coroutine;
-use super::{fail, number, status};
-use crate::io;
+use super::{fail, number, status, store};
+use crate::io::{self, time};
 use crate::scheduler;
-use crate::sys::{Errno, Result, clock};
+use crate::sys::Errno;
+use crate::sys::clock::MS;
 
 /// Creates a coroutine that will run func(arg).
 ///
@@ -55,21 +56,11 @@ fn create(func: proc_coroutine, arg: *mut c_void, urgent: bool) -> c_int {
 /// @param msecs milliseconds; 0 gives way only
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_coroutine_sleep(msecs: u32) {
+    let ns = u64::from(msecs) * MS;
     match scheduler::current() {
-        Some(current) if msecs == 0 => current.yield_now(),
-        Some(current) => current.sleep_until(clock::after(u64::from(msecs) * clock::MS)),
-        None => thread_sleep(clock::after(u64::from(msecs) * clock::MS)),
+        Some(current) => time::sleep(current, ns),
+        None => time::sleep_thread(ns),
     }
-}
-
-/// Sleeps the thread until `deadline`, whatever signals come.
-fn thread_sleep(deadline: clock::Instant) {
-    let until = libc::timespec { tv_sec: (deadline / 1_000_000_000) as _, tv_nsec: (deadline % 1_000_000_000) as _ };
-    let no_rest = ptr::null_mut::<libc::timespec>();
-    // SAFETY: `until` is valid, and an absolute sleep writes no rest.
-    while let Err(Errno(libc::EINTR)) = unsafe {
-        crate::syscall!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const until, no_rest)
-    } {}
 }
 
 /// Ends the calling coroutine at once, as if its function had returned.
@@ -216,20 +207,6 @@ pub extern "C" fn dyco_coroutine_setUdata(cid: c_int, udata: *mut c_void) -> c_i
 pub unsafe extern "C" fn dyco_coroutine_getUdata(cid: c_int, udata: *mut *mut c_void) -> c_int {
     // SAFETY: `udata` is the caller's out parameter.
     status(unsafe { store(udata, || scheduler::coroutine_udata(cid)) })
-}
-
-/// Writes a value through an out parameter; null is EINVAL, and on any error nothing is written.
-///
-/// # Safety
-/// `out` is null or valid for a write.
-pub(super) unsafe fn store<T>(out: *mut T, value: impl FnOnce() -> Result<T>) -> Result<()> {
-    if out.is_null() {
-        return Err(Errno(libc::EINVAL));
-    }
-    let value = value()?;
-    // SAFETY: passed on to the caller; null was turned away above.
-    unsafe { *out = value };
-    Ok(())
 }
 
 /// How often a coroutine has waited or given way so far.

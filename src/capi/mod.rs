@@ -29,6 +29,7 @@ pub mod asymmetric;
 
 use core::ffi::c_int;
 
+use crate::io::c_size;
 use crate::sys::{Errno, Result, errno};
 
 /// Sets errno and gives back the -1 that goes with it.
@@ -47,14 +48,9 @@ fn number<T: Into<c_int>>(result: Result<T>) -> c_int {
     result.map_or_else(fail, T::into)
 }
 
-/// A count as C has it, or -1 and errno.
-fn count(result: Result<usize>) -> isize {
-    result.map_or_else(|error| fail(error) as isize, |count| count as isize)
-}
-
-/// As `count`, but an object that was destroyed meanwhile is 0.
+/// As [`c_size`], but an object that was destroyed meanwhile is 0.
 fn transferred(result: Result<usize>) -> isize {
-    if let Err(Errno(libc::EIDRM)) = result { 0 } else { count(result) }
+    if let Err(Errno(libc::EIDRM)) = result { 0 } else { c_size(result) }
 }
 
 /// -2 and errno: what channels answer to a bad argument.
@@ -77,4 +73,18 @@ fn pointer<T, C>(result: Result<*mut T>) -> *mut C {
 /// Whether an object has been destroyed; errno otherwise.
 fn destroyed(result: Result<()>) -> bool {
     status(result) == 0
+}
+
+/// Writes a value through an out parameter; null is EINVAL, and on any error nothing is written.
+///
+/// # Safety
+/// `out` is null or valid for a write.
+unsafe fn store<T>(out: *mut T, value: impl FnOnce() -> Result<T>) -> Result<()> {
+    if out.is_null() {
+        return Err(Errno(libc::EINVAL));
+    }
+    let value = value()?;
+    // SAFETY: passed on to the caller; null was turned away above.
+    unsafe { *out = value };
+    Ok(())
 }

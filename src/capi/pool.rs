@@ -35,7 +35,11 @@ pub extern "C" fn dyco_coropool_create(totalsize: c_int, stacksize: usize) -> *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_coropool_resize(cp: *mut dyco_coropool, newsize: c_int) -> *mut dyco_coropool {
     // SAFETY: the program gives a live pool or NULL.
-    unsafe { resize(cp, newsize) }
+    let result = match unsafe { cp.cast::<Pool>().as_mut() } {
+        Some(pool) => pool.resize(newsize),
+        None => Err(Errno(libc::EINVAL)),
+    };
+    pointer(result.map(|()| cp))
 }
 
 /// Destroys a pool. Sets *cp to NULL.
@@ -46,7 +50,16 @@ pub unsafe extern "C" fn dyco_coropool_resize(cp: *mut dyco_coropool, newsize: c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_coropool_destroy(cp: *mut *mut dyco_coropool) -> c_int {
     // SAFETY: the program gives where it keeps a live pool, or NULL.
-    unsafe { destroy(cp) }
+    unsafe {
+        if cp.is_null() || (*cp).is_null() {
+            return fail(Errno(libc::EINVAL));
+        }
+        let result: Result<()> = Pool::destroy((*cp).cast());
+        if result.is_ok() {
+            *cp = ptr::null_mut();
+        }
+        status(result)
+    }
 }
 
 /// Tells how many coroutines of a pool are free.
@@ -56,7 +69,10 @@ pub unsafe extern "C" fn dyco_coropool_destroy(cp: *mut *mut dyco_coropool) -> c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_coropool_available(cp: *mut dyco_coropool) -> c_int {
     // SAFETY: the program gives a live pool or NULL.
-    unsafe { available(cp) }
+    match unsafe { cp.cast::<Pool>().as_mut() } {
+        Some(pool) => pool.available() as c_int,
+        None => fail(Errno(libc::EINVAL)),
+    }
 }
 
 /// Obtains a coroutine of the pool and lets it run func(arg), waiting for a
@@ -99,37 +115,6 @@ pub unsafe extern "C" fn dyco_coropool_obtain_urgent(
 ) -> c_int {
     // SAFETY: the program gives a live pool or NULL.
     unsafe { obtain(cp, func, arg, true, timeout) }
-}
-
-pub(super) unsafe fn resize(cp: *mut dyco_coropool, newsize: c_int) -> *mut dyco_coropool {
-    // SAFETY: the caller's promise: a live pool or null.
-    let result = match unsafe { cp.cast::<Pool>().as_mut() } {
-        Some(pool) => pool.resize(newsize),
-        None => Err(Errno(libc::EINVAL)),
-    };
-    pointer(result.map(|()| cp))
-}
-
-pub(super) unsafe fn destroy(cp: *mut *mut dyco_coropool) -> c_int {
-    // SAFETY: the caller's promise: null, or where a live pool or null is kept.
-    unsafe {
-        if cp.is_null() || (*cp).is_null() {
-            return fail(Errno(libc::EINVAL));
-        }
-        let result: Result<()> = Pool::destroy((*cp).cast());
-        if result.is_ok() {
-            *cp = ptr::null_mut();
-        }
-        status(result)
-    }
-}
-
-pub(super) unsafe fn available(cp: *mut dyco_coropool) -> c_int {
-    // SAFETY: the caller's promise: a live pool or null.
-    match unsafe { cp.cast::<Pool>().as_mut() } {
-        Some(pool) => pool.available() as c_int,
-        None => fail(Errno(libc::EINVAL)),
-    }
 }
 
 pub(super) unsafe fn obtain(

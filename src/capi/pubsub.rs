@@ -8,7 +8,8 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::types::{DYCO_DEFAULT_CHANNELSIZE, dyco_pubsubchannel};
-use super::{bad_argument, count, destroyed, pointer};
+use super::{bad_argument, destroyed, pointer};
+use crate::io::c_size;
 use crate::sync::pubsub;
 use crate::sys::Errno;
 
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn dyco_pubsub_publish(ps: *mut dyco_pubsubchannel, buf: *
         if size == 0 || size > pubsub::size(ps) {
             return bad_argument(Errno(if size == 0 { libc::EINVAL } else { libc::EMSGSIZE }));
         }
-        count(pubsub::publish(ps, buf, size))
+        c_size(pubsub::publish(ps, buf, size))
     }
 }
 
@@ -91,5 +92,5 @@ pub unsafe extern "C" fn dyco_pubsub_subscribe(
         return bad_argument(Errno(libc::EINVAL));
     }
     // SAFETY: the program gives a live channel and a buffer of that size.
-    unsafe { count(pubsub::subscribe(ps.cast(), buf, maxsize, timeout)) }
+    unsafe { c_size(pubsub::subscribe(ps.cast(), buf, maxsize, timeout)) }
 }

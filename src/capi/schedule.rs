@@ -8,9 +8,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use super::coroutine::store;
 use super::types::dyco_schedule;
-use super::{fail, number, status};
+use super::{fail, number, status, store};
 use crate::scheduler::{self, RunEnd};
 use crate::sys::{Errno, errno};
 

@@ -20,6 +20,20 @@ pub fn sleep(current: Current, ns: u64) {
     sleep_until(current, ns, clock::after(ns));
 }
 
+/// Outside coroutines: lets the thread sleep for `ns` nanoseconds, to the end.
+pub fn sleep_thread(ns: u64) {
+    let end = clock::after(ns);
+    let until = timespec { tv_sec: (end / 1_000_000_000) as _, tv_nsec: (end % 1_000_000_000) as _ };
+    loop {
+        // SAFETY: `until` is valid for the call, and an absolute sleep writes no rest.
+        let slept =
+            unsafe { syscall!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const until, 0) };
+        if slept != Err(Errno(libc::EINTR)) {
+            return;
+        }
+    }
+}
+
 fn sleep_until(current: Current, ns: u64, deadline: Instant) {
     // However far away, a sleep has an end: whoever sleeps is not stuck.
     if ns == 0 { current.yield_now() } else { current.sleep_until(deadline.min(NEVER - 1)) }
