@@ -34,6 +34,8 @@ pub mod flag {
     pub const TIMEOUTS: u32 = 64;
     /// A socket of AF_INET or AF_INET6.
     pub const INET: u32 = 128;
+    /// A poller's: the program has not opened it.
+    pub const INTERNAL: u32 = 256;
 }
 
 /// Numbers from here on are never known.
@@ -131,6 +133,12 @@ impl Snapshot {
     #[inline(always)]
     pub fn shared(self) -> bool {
         self.flags & flag::SHARED != 0
+    }
+
+    /// Whether it is a poller's.
+    #[inline(always)]
+    pub fn internal(self) -> bool {
+        self.flags & flag::INTERNAL != 0
     }
 
     /// Whether [`timeouts`] is right.
