@@ -18,6 +18,10 @@ pub fn zeroed<T>() -> Result<NonNull<T>> {
 /// Zeroed heap memory for `count` values of `T` (`count` > 0), or ENOMEM.
 pub fn array_zeroed<T>(count: usize) -> Result<NonNull<T>> {
     const { assert!(align_of::<T>() <= 16) };
+    // No object is larger; memory checkers call it a mistake to ask.
+    if count > isize::MAX as usize / const { size_of::<T>() } {
+        return Err(Errno(libc::ENOMEM));
+    }
     // SAFETY: calloc checks the product for overflow.
     let memory = unsafe { libc::calloc(count, size_of::<T>()) };
     NonNull::new(memory.cast()).ok_or(Errno(libc::ENOMEM))

@@ -12,7 +12,7 @@ static dyco_semaphore *sem;
 static dyco_channel *chan;
 static dyco_coropool *pool;
 static dyco_waitgroup *group;
-static int ticks;
+static int ticks, is_there;
 
 /* ---- Every kind of wait, three resumes deep ---- */
 
@@ -65,7 +65,8 @@ static void (*const kinds[])(void) = {waits_asleep, waits_hooked, waits_recv, wa
 static void helps(void *argument) {
     intptr_t kind = (intptr_t)argument;
     if (kinds[kind] == waits_group) CHECK_EQ(dyco_waitgroup_add(group, dyco_coroutine_coroID()), 1);
-    dyco_coroutine_sleep(40);
+    while (!is_there) dyco_coroutine_sleep(1);
+    dyco_coroutine_sleep(60);
     if (kinds[kind] == waits_recv || kinds[kind] == waits_poll) CHECK_EQ(send(ends[1], "r", 1, 0), 1);
     if (kinds[kind] == waits_semaphore) CHECK_EQ(dyco_semaphore_signal(sem), 0);
     if (kinds[kind] == waits_channel) CHECK_EQ(dyco_channel_send(chan, "c", 1, 0), 1);
@@ -97,6 +98,7 @@ static void deep(void *argument) {
     volatile char guard[2000];
     memset((char *)guard, level->depth, sizeof guard);
     if (level->depth == 3) {
+        is_there = 1;
         kinds[level->kind]();
     } else {
         struct level next = {level->depth + 1, level->kind};
@@ -127,7 +129,7 @@ static void inside(int own_stack) {
     for (intptr_t kind = 0; kind < (intptr_t)COUNT(kinds); kind++) {
         static struct level level;
         level = (struct level){1, (int)kind};
-        is_over = 0;
+        is_over = is_there = 0;
         if (kinds[kind] == waits_pool) CHECK(dyco_coropool_obtain(pool, holds_pool, NULL, 0) > 0);
         if (kinds[kind] == waits_group) group = dyco_waitgroup_create(1);
         spawn(helps, (void *)kind);

@@ -6,17 +6,22 @@
 
 static dyco_waitgroup *group;
 
+static int turn;
+
 static void member(void *argument) {
-    dyco_coroutine_sleep((uint32_t)(intptr_t)argument);
+    while (turn < (intptr_t)argument) dyco_coroutine_sleep(1);
     note('m');
     CHECK_EQ(dyco_waitgroup_done(group), 1);
     CHECK_EQ(dyco_waitgroup_done(group), 0); /* counts once */
     CHECK_EQ(dyco_waitgroup_done(group), 0);
+    dyco_coroutine_sleep(1); /* who has been woken runs before the next one is done */
+    turn++;
 }
 
 static void members(int count) {
+    turn = 0;
     for (intptr_t i = 0; i < count; i++) {
-        int cid = spawn(member, (void *)(i * 40));
+        int cid = spawn(member, (void *)i);
         CHECK_EQ(dyco_waitgroup_add(group, cid), 1);
         CHECK_EQ(dyco_waitgroup_add(group, cid), 0);
     }
