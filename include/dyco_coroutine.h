@@ -572,8 +572,8 @@ int dyco_schedcall_sigprocmask(int how, const sigset_t *set, sigset_t *oset);
  * Stops the scheduler: dyco_schedule_run() returns 1 as soon as it can.
  *
  * All coroutines stay as they are, the calling one included, and the next
- * dyco_schedule_run() goes on with them. Called outside a coroutine, it
- * makes the next dyco_schedule_run() return 1 at once.
+ * dyco_schedule_run() goes on with them. Where the scheduler does
+ * not run, nothing happens.
  */
 void dyco_schedcall_stop(void);
 

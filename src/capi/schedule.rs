@@ -145,8 +145,8 @@ pub unsafe extern "C" fn dyco_schedcall_sigprocmask(
 /// Stops the scheduler: dyco_schedule_run() returns 1 as soon as it can.
 ///
 /// All coroutines stay as they are, the calling one included, and the next
-/// dyco_schedule_run() goes on with them. Called outside a coroutine, it
-/// makes the next dyco_schedule_run() return 1 at once.
+/// dyco_schedule_run() goes on with them. Where the scheduler does
+/// not run, nothing happens.
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_schedcall_stop() {
     scheduler::stop();

@@ -248,6 +248,7 @@ impl Current {
     }
 
     /// Makes `call`, in which calls that would wait for one of `fds` answer EAGAIN. It must not park.
+    #[cfg(feature = "ssl")]
     pub fn impatiently(self, fds: [i32; 2], call: &mut dyn FnMut() -> i32) -> i32 {
         // SAFETY: the scheduler is valid while its coroutine runs.
         unsafe {
@@ -271,6 +272,7 @@ impl Current {
     }
 
     /// Whether [`Current::is_impatient`] was ever true in this thread: somebody asks.
+    #[cfg(feature = "ssl")]
     pub fn has_been_impatient(self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.scheduler).been_impatient }

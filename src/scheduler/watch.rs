@@ -429,8 +429,11 @@ impl Scheduler {
         }
     }
 
-    /// Wakes every waiter that one of `events` concerns, and leaves it those; all ones: wakes all, and nothing has happened. Waking takes all waiters of a coroutine off, perhaps several of
-    /// this list: so those that stay are moved aside, and back, instead of being walked past.
+    /// Wakes every waiter that one of `events` concerns; all ones: wakes all, and nothing has happened. Where there are
+    /// several, each is left what has happened, because the first of them may take it; one alone can look for itself.
+    ///
+    /// Waking takes all waiters of a coroutine off, perhaps several of this list: so those that stay are moved aside, and
+    /// back, instead of being walked past.
     ///
     /// # Safety
     /// `list` is a watch's.
@@ -442,6 +445,7 @@ impl Scheduler {
             if first.is_null() {
                 return;
             }
+            let told = if events == u32::MAX || (*list).after(first).is_null() { 0 } else { events };
             let mut aside: List = core::mem::zeroed();
             List::init(&raw mut aside);
             loop {
@@ -451,7 +455,7 @@ impl Scheduler {
                 }
                 let waiter: *mut Waiter = link.cast();
                 if (*waiter).events & events != 0 {
-                    (*waiter).events = if events == u32::MAX { 0 } else { (*waiter).events & events };
+                    (*waiter).events &= told;
                     self.unpark((*waiter).coroutine, wake);
                 } else {
                     Link::unlink(link);
