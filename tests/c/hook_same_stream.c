@@ -87,7 +87,7 @@ static void wait_all(void) {
     after(20, send_world_slowly, NULL);
     /* AF_UNIX peeks at what is there. */
     if (family != AF_UNIX) TAKES(320, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
-    usleep(450000);
+    for (int queued = 0; queued < 5; usleep(5000)) CHECK_EQ(ioctl(ends[0], FIONREAD, &queued), 0);
     TRY(recv(ends[0], b, 2, 0));
     TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_DONTWAIT));
     /* The end of the stream cuts it short, and so does a timeout. */

@@ -133,7 +133,8 @@ impl Program {
         }
     }
 
-    /// The ways to build it for that machine. The slow machine leaves out two that differ in the linker's work only.
+    /// The ways to build it for that machine. The slow machine leaves out those that differ in the linker's work only,
+    /// static programs unless they ask for it.
     pub fn modes(&self, machine: Machine) -> Vec<Mode> {
         if !self.machines.is_empty() && !self.machines.iter().any(|name| name == machine.name()) {
             return Vec::new();
@@ -143,7 +144,9 @@ impl Program {
                 Mode::Shared => true,
                 Mode::Archive => machine == Machine::Native,
                 Mode::Fortify => machine == Machine::Native && !self.cpp,
-                Mode::Static => !self.cpp,
+                Mode::Static => {
+                    !self.cpp && (machine == Machine::Native || self.modes.iter().any(|name| name == "static"))
+                }
             };
             if self.modes.is_empty() { usual } else { usual && self.modes.iter().any(|name| name == mode.name()) }
         };
