@@ -50,7 +50,7 @@ static void new_pair_at(int how) {
             int other = pair[0];
             pair[0] = pair[1];
             pair[1] = other;
-        } else if (how == SYS_dup2 || how == SYS_dup3) {
+        } else if (how == SYS_dup3) {
             CHECK_EQ(syscall(SYS_dup3, pair[0], number, 0), number);
             CHECK_EQ(syscall(SYS_close, pair[0]), 0);
         } else {

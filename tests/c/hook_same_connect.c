@@ -157,9 +157,10 @@ static int full_listener(int fillers[], int *count) {
         CHECK(fd >= 0);
         int result = connect(fd, &where.any, length);
         struct pollfd entry = {fd, POLLOUT, 0};
+        struct timespec limit = {0, 100000000};
         fillers[(*count)++] = fd;
         CHECK(*count < 16);
-        if (family == AF_UNIX ? result < 0 : syscall(SYS_poll, &entry, 1, 100) == 0) return listening;
+        if (family == AF_UNIX ? result < 0 : syscall(SYS_ppoll, &entry, 1, &limit, NULL, 0) == 0) return listening;
     }
 }
 

@@ -56,7 +56,7 @@ int main(void) {
         union sigval value = {.sival_int = i};
         CHECK_EQ(sigqueue(getpid(), SIGRTMIN, value), 0);
         /* One after the other: of two threads that each read one, either may post first. */
-        usleep(2000);
+        usleep(20000);
         if (i % 10 == 0) CHECK_EQ(pthread_kill(threads[2], SIGUSR1), 0);
     }
     usleep(20000);

@@ -1,4 +1,7 @@
+// arch: x86_64
 /* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Not under emulation: qemu-user loses MSG_NOSIGNAL of sendmsg.
  *
  * Descriptors and credentials in control messages; sockets that no hook has seen being made: passed, inherited, made by
  * a system call. All wait in their coroutine only.
