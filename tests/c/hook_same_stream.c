@@ -114,7 +114,7 @@ static void end_of_stream(void) {
     TRY(recv(ends[1], b, 4, 0));
     after(30, close_peer, NULL);
     TRY(read(ends[0], b, sizeof b));
-    usleep(60000);
+    join_later();
     TRY(send(ends[0], "x", 1, MSG_NOSIGNAL));
     usleep(20000);
     TRY(send(ends[0], "x", 1, MSG_NOSIGNAL));

@@ -46,12 +46,13 @@ static inline void say(const char *format, ...) {
         try_fd; \
     })
 
-/* The call takes about so long; it is never early (the kernel's own socket timeouts count in ticks: 10 ms allowed). */
+/* The call takes about so long. The kernel's own socket timeouts count in ticks, which a busy virtual machine makes up for
+ * in a hurry: they may be early by some. */
 #define TAKES(ms, statement) \
     do { \
         int64_t takes_begin = now_ms(); \
         statement; \
-        CHECK_BETWEEN(now_ms() - takes_begin, (ms) - 10, (ms) + 4000); \
+        CHECK_BETWEEN(now_ms() - takes_begin, (ms) - 50, (ms) + 4000); \
     } while (0)
 
 static inline void *same_thread(void *p) {
