@@ -57,7 +57,9 @@ fn test_machine(report: &Report, programs: &[Program], machine: Machine) {
     Report::in_parallel(&cases, |(program, mode)| {
         let name = name(program, *mode);
         let began = Instant::now();
-        let outcome = test(program, machine, *mode, &scratch(&format!("programs/{}", name.replace(' ', "/"))));
+        let outcome = Outcome::of_two_tries(&name, || {
+            test(program, machine, *mode, &scratch(&format!("programs/{}", name.replace(' ', "/"))))
+        });
         report.add(&name, outcome, began.elapsed());
     });
 }

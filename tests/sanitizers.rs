@@ -50,7 +50,8 @@ fn main() {
     }
     Report::in_parallel(&cases, |(tool, name, argument, title)| {
         let began = Instant::now();
-        report.add(title, test(*tool, name, argument, title), began.elapsed());
+        let outcome = Outcome::of_two_tries(title, || test(*tool, name, argument, title));
+        report.add(title, outcome, began.elapsed());
     });
     report.finish()
 }

@@ -14,6 +14,20 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// The outcome of `test`, which is tried once more when it fails: real peers, emulators and busy machines have their
+    /// moods. The first failure is shown all the same. What is broken fails twice.
+    pub fn of_two_tries(name: &str, test: impl Fn() -> Outcome) -> Outcome {
+        match test() {
+            Outcome::Failed(why) => {
+                println!("{name}: once more, after\n{why}");
+                test()
+            }
+            outcome => outcome,
+        }
+    }
+}
+
 /// Collects outcomes and prints a line for each.
 pub struct Report {
     filters: Vec<String>,
