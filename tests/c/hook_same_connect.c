@@ -1,5 +1,8 @@
+// arch: x86_64
 // timeout: 120
 /* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Not under emulation: qemu-user leaks a connection whose address it cannot store.
  *
  * connect, accept and their kin: each hooked call returns in a coroutine what it returns in a plain thread.
  */
