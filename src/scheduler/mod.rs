@@ -6,8 +6,8 @@
 //! |---|---|
 //! | `run` | the loop on the thread's own stack: what runs next, what happens when nothing is ready |
 //! | `switch` | from one coroutine to the next, and its first and last steps |
-//! | `wait` | what a coroutine can wait for |
-//! | `watch` | the descriptors waited for, and who waits |
+//! | `wait`, `wait_many` | what a coroutine can wait for; any of several descriptors |
+//! | `watch` | the descriptors waited for: the table; registration, events, closing |
 //! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
 //! | `life` | making, finding, changing and ending coroutines |
 //! | `ready`, `table` | the ready queues; cids |
@@ -48,6 +48,7 @@ mod signals;
 mod switch;
 mod table;
 mod wait;
+mod wait_many;
 mod watch;
 
 pub use crate::coroutine::Entry;
@@ -57,9 +58,8 @@ pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
 pub use signals::{Set as SignalSet, change_mask};
-pub use wait::{
-    Current, Direction, Wake, current, descriptor_closed, descriptor_closing, identity, wake_first, wake_where,
-};
+pub use wait::{Current, Direction, Wake, current, identity, wake_first, wake_where};
+pub use watch::closing::{descriptor_closed, descriptor_closing};
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.
 const DEFAULT_STACK: usize = 64 << 10;

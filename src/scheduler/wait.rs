@@ -4,13 +4,13 @@
 use core::marker::PhantomData;
 
 use super::watch::{Armed, READ, WRITE};
-use super::{Scheduler, aside, registry, switch, this};
+use super::{Scheduler, aside, switch, this};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::list::List;
 use crate::poller::descriptors;
 use crate::sys::clock::{Instant, NEVER};
-use crate::sys::{Errno, Result, memory};
+use crate::sys::{Errno, Result};
 
 /// Proof that the caller runs inside a coroutine, which may park.
 #[derive(Clone, Copy)]
@@ -84,79 +84,7 @@ impl Current {
         unsafe { (*self.coroutine()).waiter.events }
     }
 
-    /// As [`Current::wait_fd`] for any of `count` descriptors; `each` names them and their events, a negative one is
-    /// skipped. `Ready` at once when one of them is none, or is always ready.
-    pub fn wait_fds(self, count: usize, each: &mut dyn FnMut(usize) -> (i32, u32), deadline: Instant) -> Result<Wake> {
-        let me = self.coroutine();
-        if count == 0 {
-            self.sleep_until(deadline);
-            return Ok(Wake::TimedOut);
-        }
-        if self.is_aside() {
-            return Ok(aside::pause(deadline));
-        }
-        let waiters = memory::array_zeroed::<Waiter>(count)?.as_ptr();
-        // SAFETY: as in `wait_fd`; `waiters` has room for `count`, and stays until the wait has ended.
-        unsafe {
-            (*me).waiters = waiters;
-            (*me).waiter_count = count as u32;
-            // From now on it can be woken: a descriptor may prove closed while the next ones are looked at.
-            (*me).state = State::Waiting;
-            let mut watched = false;
-            for index in 0..count {
-                let (fd, events) = each(index);
-                (*waiters.add(index)).coroutine = me;
-                if fd < 0 {
-                    continue;
-                }
-                watched = true;
-                let s = &mut *self.scheduler;
-                match s.arm(fd, events) {
-                    Ok((Armed::Yes, watch)) => s.hang(watch, waiters.add(index), events),
-                    // It can always be read and written, and nothing else ever comes of it.
-                    Ok((Armed::AlwaysReady, _)) if events & (libc::POLLIN | libc::POLLOUT) as u32 == 0 => {}
-                    Ok((Armed::AlwaysReady, _)) | Err(Errno(libc::EBADF)) => {
-                        self.drop_waiters();
-                        return Ok(Wake::Ready);
-                    }
-                    Err(errno) => {
-                        self.drop_waiters();
-                        return Err(errno);
-                    }
-                }
-            }
-            let woken = (*me).state != State::Waiting;
-            if woken || !watched {
-                self.drop_waiters();
-            }
-            if woken {
-                return Ok(Wake::Ready);
-            }
-            if !watched {
-                self.sleep_until(deadline);
-                return Ok(Wake::TimedOut);
-            }
-        }
-        let woken = self.park_for_descriptors(deadline);
-        self.drop_waiters();
-        // A descriptor of several that is gone is for poll(2) to report.
-        if woken == Err(Errno(libc::EBADF)) { Ok(Wake::Ready) } else { woken }
-    }
-
-    fn drop_waiters(self) {
-        let me = self.coroutine();
-        // SAFETY: the running coroutine's waiters are its own; off their lists, they can go. Woken before it parked, it is
-        // on a ready queue.
-        unsafe {
-            (*self.scheduler).detach(me);
-            (*me).state = State::Running;
-            memory::free((*me).waiters);
-            (*me).waiters = core::ptr::null_mut();
-            (*me).waiter_count = 0;
-        }
-    }
-
-    fn park_for_descriptors(self, deadline: Instant) -> Result<Wake> {
+    pub(super) fn park_for_descriptors(self, deadline: Instant) -> Result<Wake> {
         self.expect_outside();
         match self.park_until(deadline) {
             Woken::Ready => Ok(Wake::Ready),
@@ -351,82 +279,4 @@ pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(&m
         }
     }
     count
-}
-
-/// A descriptor that is being closed or replaced.
-#[must_use]
-pub struct Closing {
-    fd: i32,
-    generation: u32,
-    /// How many schedulers watch it.
-    watchers: u32,
-}
-
-/// To be called before a descriptor is closed or replaced: takes our registration away where the file may live on under
-/// another number or in another process, and makes what is known of the number old.
-pub fn descriptor_closing(fd: i32) -> Closing {
-    let snapshot = descriptors::get(fd);
-    if let Some(scheduler) = this() {
-        // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
-        unsafe {
-            let s = &mut *scheduler.as_ptr();
-            let watch = s.watches.get(fd);
-            if !watch.is_null() && (*watch).is_registered(&snapshot) && (snapshot.shared() || !snapshot.known()) {
-                s.poller.remove(fd);
-            }
-        }
-    }
-    Closing { fd, generation: snapshot.generation, watchers: descriptors::ending(fd) }
-}
-
-/// To be called after it: wakes those who wait for the descriptor, in all threads, with EBADF when it is `closed`. When the
-/// call failed they only try again.
-///
-/// A program may close in a signal handler, which may have interrupted the scheduler anywhere. So this only takes a note;
-/// the scheduler looks at it before the next coroutine runs.
-pub fn descriptor_closed(closing: Closing, closed: bool) {
-    let mut others = closing.watchers;
-    let wake = if closed { Woken::Closed } else { Woken::Ready };
-    if let Some(scheduler) = this() {
-        // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
-        unsafe {
-            let s = &*scheduler.as_ptr();
-            let watch = s.watches.get(closing.fd);
-            if !watch.is_null() && (*watch).is_registered(&descriptors::Snapshot::of_generation(closing.generation)) {
-                others = others.saturating_sub(1);
-                s.watches.note_closed(watch, closing.generation, wake);
-                if s.is_running && s.running.is_null() {
-                    s.keep_awake();
-                }
-            }
-        }
-    }
-    if others > 0 {
-        registry::tell_closed(closing.fd, closing.generation, wake);
-    }
-    if descriptors::watchers(closing.fd) > 0 {
-        // Another thread has begun to wait between the beginning and the end, or already for the number's next file.
-        registry::tell_closed(closing.fd, closing.generation.wrapping_add(1), Woken::Ready);
-    }
-}
-
-impl Scheduler {
-    /// Wakes those who waited for what was closed in the meantime, if anything was.
-    #[inline(always)]
-    pub(super) fn settle(&mut self) {
-        if self.watches.any_closed() {
-            self.forget_closed();
-        }
-    }
-
-    /// Forgets the registration of a number's old generation and wakes who waited.
-    pub(super) fn forget_watch(&mut self, fd: i32, generation: u32, wake: Woken) {
-        let watch = self.watches.get(fd);
-        // SAFETY: watches live as long as the scheduler.
-        unsafe {
-            if !watch.is_null() && (*watch).is_registered(&descriptors::Snapshot::of_generation(generation)) {
-                self.unregister(watch, wake);
-            }
-        }
-    }
 }

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The descriptors that this thread waits for, and who waits.
+//!
+//! A descriptor is registered once, edge-triggered, and stays registered, so that waiting again costs no system call.
+//! The kernel's key of a registration is (file, number), and a registration vanishes silently when the file is closed:
+//! by a hook, which tells us, or behind our back (fclose, a raw system call, another library). So:
+//!
+//! - a number whose birth a hook has seen is trusted while its generation lasts;
+//! - any other is registered again before each wait: EPOLL_CTL_ADD says EEXIST when it still is;
+//! - a trusted one that has been waited for in silence for [`CHECK_AFTER`] while the thread had nothing to do, or for
+//!   [`CHECK_BUSY_AFTER`] while it had, is registered again once, to be sure.
+//!
+//! Per direction a watch remembers whether something may have come since the descriptor was last found empty.
+
+use core::mem::replace;
+use core::ptr;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicPtr, compiler_fence};
+
+use crate::coroutine::Wake;
+use crate::list::List;
+use crate::poller::descriptors::Snapshot;
+use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::{Errno, Result, memory};
+
+pub mod closing;
+mod events;
+mod registration;
+
+use events::OUT;
+pub use registration::Armed;
+
+/// How long a trusted wait stays silent before its registration is checked.
+const CHECK_AFTER: Instant = 50 * MS;
+
+/// The same for a thread that is busy with others: a crowd of descriptors in turn is silent for long without being stale.
+const CHECK_BUSY_AFTER: Instant = 1000 * MS;
+
+const CHUNK: usize = 64;
+
+/// Bits of [`Watch::ready`].
+pub const READ: u8 = 1;
+/// Bits of [`Watch::ready`].
+pub const WRITE: u8 = 2;
+
+/// One descriptor number. It does not move.
+pub struct Watch {
+    /// Those who wait for anything but EPOLLOUT alone.
+    readers: List,
+    /// Those who wait for EPOLLOUT alone.
+    writers: List,
+    fd: i32,
+    /// The number's generation when it was registered.
+    generation: u32,
+    /// The events asked of the kernel; 0: not registered.
+    registered: u32,
+    /// Directions in which something may have come since they were last found empty.
+    ready: u8,
+    sticky: bool,
+    /// A reader may wait for EPOLLOUT too.
+    mixed: bool,
+    /// It is in the queue of checks.
+    queued: bool,
+    next_check: *mut Watch,
+    /// When it was put into the queue of checks.
+    queued_at: Instant,
+    /// When the last trusted wait began.
+    since: Instant,
+    /// It is among those that were closed.
+    closed: AtomicBool,
+    next_closed: *mut Watch,
+    /// What was closed, and how to wake who waits for it.
+    closed_generation: u32,
+    closed_wake: Wake,
+}
+
+/// All watches of a scheduler, found by number. Zeroed memory becomes one by [`Watches::init`].
+pub struct Watches {
+    chunks: *mut *mut [Watch; CHUNK],
+    chunk_count: usize,
+    /// The queue of checks: the oldest, and where the next goes.
+    check: *mut Watch,
+    check_last: *mut Watch,
+    /// Those that were closed, for [`Scheduler::forget_closed`]: a stack.
+    closed: AtomicPtr<Watch>,
+}
+
+impl Watches {
+    /// # Safety
+    /// `self` does not move any more.
+    pub unsafe fn init(&mut self) {
+        self.chunks = ptr::null_mut();
+    }
+
+    /// The watch of a number that has been waited for; null otherwise.
+    #[inline(always)]
+    pub fn get(&self, fd: i32) -> *mut Watch {
+        let index = fd as u32 as usize;
+        if index / CHUNK >= self.chunk_count {
+            return ptr::null_mut();
+        }
+        // SAFETY: `index / CHUNK` is within the chunks.
+        unsafe {
+            let chunk = *self.chunks.add(index / CHUNK);
+            if chunk.is_null() { chunk.cast() } else { &raw mut (*chunk)[index % CHUNK] }
+        }
+    }
+
+    /// The watch of a number, made if need be.
+    fn entry(&mut self, fd: i32) -> Result<*mut Watch> {
+        let found = self.get(fd);
+        if !found.is_null() {
+            return Ok(found);
+        }
+        let index = usize::try_from(fd).map_err(|_| Errno(libc::EBADF))?;
+        if index / CHUNK >= self.chunk_count {
+            let count = (index / CHUNK + 1).next_power_of_two().max(16);
+            let chunks = memory::array_zeroed(count)?.as_ptr();
+            // SAFETY: `chunks` is null or ours and holds plain pointers. A signal handler that closes a descriptor looks
+            // here at any moment: what it finds is whole.
+            unsafe {
+                ptr::copy_nonoverlapping(self.chunks, chunks, self.chunk_count);
+                let old = replace(&mut self.chunks, chunks);
+                compiler_fence(SeqCst);
+                self.chunk_count = count;
+                memory::free(old);
+            }
+        }
+        let chunk = memory::zeroed::<[Watch; CHUNK]>()?.as_ptr();
+        // SAFETY: `index / CHUNK` is within the chunks; the chunk's memory is fresh and stays where it is.
+        unsafe {
+            for offset in 0..CHUNK {
+                let watch = &raw mut (*chunk)[offset];
+                List::init(&raw mut (*watch).readers);
+                List::init(&raw mut (*watch).writers);
+                (*watch).fd = (index / CHUNK * CHUNK + offset) as i32;
+            }
+            *self.chunks.add(index / CHUNK) = chunk;
+        }
+        Ok(self.get(fd))
+    }
+
+    /// When the oldest unchecked wait is due; [`NEVER`] when there is none.
+    pub fn next_check(&self) -> Instant {
+        // SAFETY: queued watches are valid.
+        if self.check.is_null() { NEVER } else { unsafe { (*self.check).queued_at + CHECK_AFTER } }
+    }
+
+    #[inline(always)]
+    fn queue_check(&mut self, watch: *mut Watch, now: Instant) {
+        // SAFETY: `watch` is one of ours, and so are queued ones.
+        unsafe {
+            (*watch).since = now;
+            if !(*watch).queued {
+                (*watch).queued = true;
+                (*watch).queued_at = now;
+                (*watch).next_check = ptr::null_mut();
+                if self.check.is_null() {
+                    self.check = watch;
+                } else {
+                    (*self.check_last).next_check = watch;
+                }
+                self.check_last = watch;
+            }
+        }
+    }
+
+    /// Calls `each` for every watch.
+    pub fn for_each(&mut self, each: &mut dyn FnMut(*mut Watch)) {
+        for index in 0..self.chunk_count {
+            // SAFETY: `index` is within the chunks.
+            unsafe {
+                let chunk = *self.chunks.add(index);
+                if !chunk.is_null() {
+                    for offset in 0..CHUNK {
+                        each(&raw mut (*chunk)[offset]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the memory back. Nobody waits.
+    pub fn free(&mut self) {
+        for index in 0..self.chunk_count {
+            // SAFETY: chunks are null or ours.
+            unsafe { memory::free(*self.chunks.add(index)) };
+        }
+        // SAFETY: `chunks` is null or ours.
+        unsafe { memory::free(self.chunks) };
+        self.chunks = ptr::null_mut();
+        self.chunk_count = 0;
+        self.check = ptr::null_mut();
+        self.closed.store(ptr::null_mut(), Relaxed);
+    }
+}
+
+impl Watch {
+    /// Whether the registration is of the descriptor that the number means now.
+    #[inline(always)]
+    pub fn is_registered(&self, snapshot: &Snapshot) -> bool {
+        self.registered != 0 && self.generation == snapshot.generation
+    }
+
+    /// Whether the descriptor has been found empty in a direction and nothing has come since.
+    #[inline(always)]
+    pub fn is_drained(&self, direction: u8) -> bool {
+        self.ready & direction == 0 && !self.sticky && (direction == READ || self.registered & OUT != 0)
+    }
+
+    /// Notes that the descriptor was found empty in a direction.
+    #[inline(always)]
+    pub fn note_drained(&mut self, direction: u8) {
+        self.ready &= !direction;
+    }
+
+    /// The number and the generation that are registered.
+    pub fn registration(&self) -> Option<(i32, u32)> {
+        if self.registered == 0 { None } else { Some((self.fd, self.generation)) }
+    }
+
+    fn has_waiters(&self) -> bool {
+        !self.readers.is_empty() || !self.writers.is_empty()
+    }
+}

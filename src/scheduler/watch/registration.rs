@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Registering descriptors with the poller, and checking that what was registered is still what is meant.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::events::{OUT, interest};
+use super::{CHECK_AFTER, CHECK_BUSY_AFTER, READ, WRITE, Watch};
+use crate::coroutine::Wake;
+use crate::poller::descriptors;
+use crate::poller::epoll::{Added, BASE};
+use crate::scheduler::Scheduler;
+use crate::sys::Result;
+
+/// What came of preparing a wait.
+#[derive(PartialEq, Eq)]
+pub enum Armed {
+    /// An event will come.
+    Yes,
+    /// The descriptor cannot be waited for: it is always ready.
+    AlwaysReady,
+}
+
+impl Scheduler {
+    /// Sees to it that the kernel and other threads can tell this one something.
+    #[inline(always)]
+    pub(in crate::scheduler) fn open_poller(&mut self) -> Result<()> {
+        if self.poller.wake_fd() < 0 {
+            self.poller.open()?;
+            self.wake_fd.store(self.poller.wake_fd(), Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that an event of `fd` reaches this scheduler. EBADF, ENOMEM, ENOSPC, EMFILE.
+    pub(in crate::scheduler) fn arm(&mut self, fd: i32, events: u32) -> Result<(Armed, *mut Watch)> {
+        let snapshot = descriptors::get(fd);
+        self.open_poller()?;
+        let watch = self.watches.entry(fd)?;
+        // SAFETY: watches do not move and live as long as the scheduler.
+        unsafe {
+            if (*watch).registered != 0 && (*watch).generation != snapshot.generation {
+                self.unregister(watch, Wake::Closed);
+            }
+            let wanted = BASE | (*watch).registered | (interest(events) & OUT);
+            if snapshot.known() && (*watch).registered == wanted {
+                self.watches.queue_check(watch, self.now);
+                return Ok((Armed::Yes, watch));
+            }
+            let armed = self.register(watch, snapshot.generation, wanted)?;
+            if armed == Armed::Yes && descriptors::get(fd).generation != snapshot.generation {
+                // Another thread is closing it, and may have looked for those who wait before it could see this one.
+                self.unregister(watch, Wake::Closed);
+                return self.arm(fd, events);
+            }
+            Ok((armed, watch))
+        }
+    }
+
+    /// # Safety
+    /// `watch` is one of this scheduler's.
+    unsafe fn register(&mut self, watch: *mut Watch, generation: u32, wanted: u32) -> Result<Armed> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let fd = (*watch).fd;
+            match self.poller.add(fd, generation, wanted)? {
+                Added::AlwaysReady => return Ok(Armed::AlwaysReady),
+                Added::New => {
+                    if (*watch).registered != 0 {
+                        // What the others wait for was closed behind our back.
+                        self.unregister(watch, Wake::Closed);
+                    }
+                    descriptors::watched(fd);
+                    (*watch).ready = 0;
+                    (*watch).sticky = false;
+                }
+                Added::Present => {
+                    // An item of an older generation tells the wrong one; changing it reports what is ready.
+                    if (*watch).registered != wanted {
+                        self.poller.modify(fd, generation, wanted)?;
+                        if (*watch).registered == 0 {
+                            descriptors::watched(fd);
+                            (*watch).ready = READ | WRITE;
+                            (*watch).sticky = false;
+                        }
+                    }
+                }
+            }
+            (*watch).generation = generation;
+            (*watch).registered = wanted;
+            Ok(Armed::Yes)
+        }
+    }
+
+    /// Forgets a registration and wakes who waited for it.
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's.
+    pub(in crate::scheduler) unsafe fn unregister(&mut self, watch: *mut Watch, wake: Wake) {
+        // SAFETY: the caller's promise; waiters in the lists belong to live coroutines.
+        unsafe {
+            (*watch).registered = 0;
+            (*watch).mixed = false;
+            self.wake_all(&raw mut (*watch).readers, u32::MAX, wake);
+            self.wake_all(&raw mut (*watch).writers, u32::MAX, wake);
+        }
+    }
+
+    /// Checks the trusted waits that have been silent for long.
+    pub(in crate::scheduler) fn check_watches(&mut self, busy: bool) {
+        let patience = if busy { CHECK_BUSY_AFTER } else { CHECK_AFTER };
+        while self.watches.next_check() <= self.now {
+            let watch = self.watches.check;
+            // SAFETY: queued watches are valid.
+            unsafe {
+                self.watches.check = (*watch).next_check;
+                (*watch).queued = false;
+                if (*watch).registered == 0 || !(*watch).has_waiters() {
+                    continue;
+                }
+                let since = (*watch).since;
+                if since + patience > self.now {
+                    self.watches.queue_check(watch, self.now);
+                    (*watch).since = since;
+                    continue;
+                }
+                let registered = (*watch).registered;
+                if descriptors::get((*watch).fd).generation != (*watch).generation {
+                    self.unregister(watch, Wake::Closed);
+                    continue;
+                }
+                match self.poller.add((*watch).fd, (*watch).generation, registered) {
+                    Ok(Added::Present) => {}
+                    // It was closed behind our back; who waited, waited for that. The number is a new file's.
+                    Ok(Added::New) => {
+                        self.unregister(watch, Wake::Ready);
+                        (*watch).registered = registered;
+                        (*watch).ready = READ | WRITE;
+                    }
+                    Ok(Added::AlwaysReady) => self.unregister(watch, Wake::Ready),
+                    Err(_) => self.unregister(watch, Wake::Closed),
+                }
+            }
+        }
+    }
+
+    /// After fork, in the child: registers anew what is waited for, in a set of its own.
+    pub(in crate::scheduler) fn watch_anew(&mut self) {
+        let scheduler: *mut Scheduler = self;
+        // SAFETY: the watches are not added to while they are walked.
+        unsafe {
+            let watches = &raw mut (*scheduler).watches;
+            (*watches).for_each(&mut |watch| {
+                (*watch).registered = 0;
+                if (*watch).has_waiters() {
+                    (*scheduler).unregister(watch, Wake::Ready);
+                }
+            });
+        }
+    }
+}
