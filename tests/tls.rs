@@ -138,7 +138,7 @@ fn curl() {
         }
     }
     let upload = setup().folder.join("upload");
-    let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 5) as u8).collect();
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 31) >> 5) as u8).collect();
     std::fs::write(&upload, &bytes).expect("a file");
     let body = fetch(&["-X", "POST", "-H", "Expect:", "--data-binary", &format!("@{}", upload.display())], "");
     assert!(body == bytes, "{} bytes came back", body.len());
