@@ -31,7 +31,7 @@ static void tries(int fd) {
 static void waits(int fd) {
     char b[8];
     after(40, send_hello, NULL);
-    TAKES(40, TRY(recv(fd, b, 8, 0)));
+    COMES(40, TRY(recv(fd, b, 8, 0)));
 }
 
 static void nonblock_by_fcntl(void) {
@@ -137,7 +137,7 @@ static void receive_timeouts(void) {
     say("%ld %d\n", (long)asked.tv_sec, asked.tv_usec >= 120000);
     TRY(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none));
     after(200, send_hello, NULL);
-    TAKES(200, TRY(recv(ends[0], b, 8, 0)));
+    COMES(200, TRY(recv(ends[0], b, 8, 0)));
     TRY(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &none, 3));
     TRY(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){0, 1000000}, sizeof none));
     TRY(setsockopt(-1, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none));

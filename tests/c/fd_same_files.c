@@ -34,7 +34,7 @@ static void pipe_calls(void) {
     char b[16];
     struct iovec pieces[2] = {{b, 2}, {b + 4, 8}}, none[2] = {{b, 0}, {b, 0}};
     after(50, write_hello, NULL);
-    TAKES(50, TRY(read(ends[0], b, sizeof b)));
+    COMES(50, TRY(read(ends[0], b, sizeof b)));
     after(50, write_hello, NULL);
     TRY(readv(ends[0], pieces, 2));
     say("%.2s %.3s\n", b, b + 4);
@@ -96,9 +96,9 @@ static void large_writes(void) {
     static char block[300000];
     struct iovec pieces[3] = {{block, 100}, {block, 199900}, {block, 100000}};
     after(60, read_slowly, (void *)300000);
-    TAKES(60, TRY(write(ends[1], block, sizeof block)));
+    COMES(60, TRY(write(ends[1], block, sizeof block)));
     after(60, read_slowly, (void *)300000);
-    TAKES(60, TRY(writev(ends[1], pieces, 3)));
+    COMES(60, TRY(writev(ends[1], pieces, 3)));
     after(60, read_slowly, (void *)100000);
     ssize_t written = write(ends[1], block, sizeof block);
     say("%d\n", written >= 100000 && written < 300000);
@@ -128,7 +128,7 @@ static void full_pipe(void) {
     TRY(write(ends[1], block, sizeof block));
     set_nonblock(ends[1], 0);
     after(60, close_reader, NULL);
-    TAKES(60, TRY(write(ends[1], block, 10)));
+    COMES(60, TRY(write(ends[1], block, 10)));
     TRY(close(ends[1]));
 }
 
@@ -154,7 +154,7 @@ static void pseudo_terminal(void) {
     cfmakeraw(&raw);
     CHECK_EQ(tcsetattr(ends[0], TCSANOW, &raw), 0);
     after(50, write_hello, NULL);
-    TAKES(50, TRY(read(ends[0], b, sizeof b)));
+    COMES(50, TRY(read(ends[0], b, sizeof b)));
     TRY(write(ends[0], "back", 4));
     TRY(read(ends[1], b, sizeof b));
     raw.c_cc[VMIN] = 0;
@@ -189,13 +189,13 @@ static void event_counters(void) {
     uint64_t count = 5, most = UINT64_MAX - 1;
     CHECK((ends[0] = eventfd(0, 0)) >= 0);
     after(50, count_one, NULL);
-    TAKES(50, TRY(read(ends[0], &count, sizeof count)));
+    COMES(50, TRY(read(ends[0], &count, sizeof count)));
     say("%d\n", (int)count);
     TRY(read(ends[0], &count, 4));
     TRY(write(ends[0], &count, 4));
     TRY(write(ends[0], &most, 8));
     after(50, read_count, NULL);
-    TAKES(50, TRY(write(ends[0], &count, 8)));
+    COMES(50, TRY(write(ends[0], &count, 8)));
     TRY(read(ends[0], &count, 8));
     say("%d\n", (int)count);
     most = UINT64_MAX;
@@ -209,8 +209,9 @@ static void timers(void) {
     uint64_t count = 0;
     struct itimerspec every = {{0, 50000000}, {0, 50000000}};
     CHECK((ends[0] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)) >= 0);
+    after_called = now_ns();
     CHECK_EQ(timerfd_settime(ends[0], 0, &every, NULL), 0);
-    TAKES(50, TRY(read(ends[0], &count, 8)));
+    COMES(50, TRY(read(ends[0], &count, 8)));
     say("%d\n", (int)count);
     TRY(read(ends[0], &count, 4));
     every.it_value.tv_nsec = every.it_interval.tv_nsec = 0;
@@ -232,7 +233,7 @@ static void signals(void) {
     sigaddset(&mask, SIGUSR1);
     CHECK((ends[0] = signalfd(-1, &mask, SFD_CLOEXEC)) >= 0);
     after(50, raise_usr1, NULL);
-    TAKES(50, TRY(read(ends[0], &info, sizeof info)));
+    COMES(50, TRY(read(ends[0], &info, sizeof info)));
     say("%d\n", (int)info.ssi_signo);
     TRY(read(ends[0], &info, 8));
     TRY(close(ends[0]));
@@ -253,7 +254,7 @@ static void file_events(void) {
     size_t length = strlen(path);
     strcpy(path + length, "/new");
     after(50, touch, NULL);
-    TAKES(50, TRY(read(ends[0], b, sizeof b) > 0));
+    COMES(50, TRY(read(ends[0], b, sizeof b) > 0));
     set_nonblock(ends[0], 1);
     TRY(read(ends[0], b, sizeof b));
     CHECK_EQ(unlink(path), 0);

@@ -32,7 +32,7 @@ static void accepts(void) {
     socklen_t size = sizeof peer;
     int fd, listening = listener(family, SOCK_STREAM, 8, &where, &length);
     after(60, client, NULL);
-    TAKES(60, fd = TRY_FD(accept(listening, &peer.any, &size)));
+    COMES(60, fd = TRY_FD(accept(listening, &peer.any, &size)));
     say("family %d length %d flags %x\n", peer.any.sa_family, (int)size, flags_of(fd) & O_NONBLOCK);
     say("cloexec %d\n", fcntl(fd, F_GETFD));
     TRY(close(fd));
@@ -197,7 +197,7 @@ static void full_queue(void) {
     TRY(close(fd));
     fd = socket(family, SOCK_STREAM, 0);
     after(150, accept_some, (void *)(intptr_t)listening);
-    TAKES(150, TRY(connect(fd, &where.any, length)));
+    COMES(150, TRY(connect(fd, &where.any, length)));
     TRY(close(fd));
     while (count > 0) CHECK_EQ(close(fillers[--count]), 0);
     connected = 1;

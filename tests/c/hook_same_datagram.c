@@ -36,7 +36,7 @@ static void receives(void) {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2, .msg_name = &from, .msg_namelen = sizeof from};
     datagram_pair();
     after(50, send_hello, NULL);
-    TAKES(50, TRY(recv(ends[0], b, sizeof b, 0)));
+    COMES(50, TRY(recv(ends[0], b, sizeof b, 0)));
     after(50, send_hello, NULL);
     TRY(read(ends[0], b, sizeof b));
     after(50, send_hello, NULL);
@@ -80,9 +80,9 @@ static void zero_lengths(void) {
     TRY(read(ends[0], b, 0));
     TRY(readv(ends[0], none, 2));
     after(60, send_empty, NULL);
-    TAKES(60, TRY(recv(ends[0], b, 0, 0)));
+    COMES(60, TRY(recv(ends[0], b, 0, 0)));
     after(60, send_empty, NULL);
-    TAKES(60, TRY(read(ends[0], b, sizeof b)));
+    COMES(60, TRY(read(ends[0], b, sizeof b)));
     /* Nothing to send: write and send make a datagram, writev none. */
     TRY(write(ends[0], b, 0));
     TRY(recv(ends[1], b, sizeof b, MSG_DONTWAIT));
@@ -191,15 +191,15 @@ static void full_queue(void) {
     while (send(ends[0], "hello", 5, MSG_DONTWAIT) == 5) queued++;
     say("%d %d\n", queued, errno);
     after(60, take_one, NULL);
-    TAKES(60, TRY(send(ends[0], "hello", 5, 0)));
+    COMES(60, TRY(send(ends[0], "hello", 5, 0)));
     after(60, take_one, NULL);
-    TAKES(60, TRY(write(ends[0], "hello", 5)));
+    COMES(60, TRY(write(ends[0], "hello", 5)));
     set_timeout(ends[0], SO_SNDTIMEO, 100);
     TAKES(100, TRY(send(ends[0], "hello", 5, 0)));
     /* The unconnected sender waits for the same queue. */
     int plain = socket(AF_UNIX, SOCK_DGRAM, 0);
     after(60, take_one, NULL);
-    TAKES(60, TRY(sendto(plain, "hello", 5, 0, &where[1].any, lengths[1])));
+    COMES(60, TRY(sendto(plain, "hello", 5, 0, &where[1].any, lengths[1])));
     set_nonblock(ends[0], 1);
     TRY(send(ends[0], "hello", 5, 0));
     TRY(close(plain));

@@ -65,7 +65,7 @@ static void receives(void) {
     TRY(recvmsg(ends[0], &message, 0));
     say("%.2s %.3s flags %x\n", b, b + 4, message.msg_flags);
     after(50, send_hello, NULL);
-    TAKES(50, TRY(recv(ends[0], b, 2, MSG_PEEK)));
+    COMES(50, TRY(recv(ends[0], b, 2, MSG_PEEK)));
     TRY(recv(ends[0], b, sizeof b, MSG_DONTWAIT));
     close_pair(ends);
 }
@@ -76,17 +76,17 @@ static void wait_all(void) {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
     stream_pair(family, ends);
     after(50, send_world_slowly, NULL);
-    TAKES(350, TRY(recv(ends[0], b, 5, MSG_WAITALL)));
+    COMES(350, TRY(recv(ends[0], b, 5, MSG_WAITALL)));
     say("%.5s\n", b);
     after(50, send_world_slowly, NULL);
-    TAKES(350, TRY(recvmsg(ends[0], &message, MSG_WAITALL)));
+    COMES(350, TRY(recvmsg(ends[0], &message, MSG_WAITALL)));
     say("%.5s\n", b);
     after(50, send_world_slowly, NULL);
     TRY(recv(ends[0], b, 5, 0));
     TRY(recv(ends[0], b, 5, 0));
     after(20, send_world_slowly, NULL);
     /* AF_UNIX peeks at what is there. */
-    if (family != AF_UNIX) TAKES(320, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
+    if (family != AF_UNIX) COMES(320, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
     for (int queued = 0; queued < 5; usleep(5000)) CHECK_EQ(ioctl(ends[0], FIONREAD, &queued), 0);
     TRY(recv(ends[0], b, 2, 0));
     TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_DONTWAIT));
@@ -239,7 +239,7 @@ static void urgent_data(void) {
     /* Urgent bytes alone do not end an ordinary wait for data; the data behind them does. */
     after(30, send_urgent, NULL);
     after(120, send_hello, NULL);
-    TAKES(120, TRY(recv(ends[0], b, sizeof b, 0)));
+    COMES(120, TRY(recv(ends[0], b, sizeof b, 0)));
     TRY(recv(ends[0], b, 1, MSG_OOB));
     TRY(ioctl(ends[0], SIOCATMARK, &(int){0}));
     close_pair(ends);

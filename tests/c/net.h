@@ -77,6 +77,7 @@ struct later {
 
 static pthread_t later_threads[64];
 static int later_count;
+static int64_t after_called;
 
 static inline void *later_thread(void *p) {
     struct later *later = p;
@@ -90,6 +91,7 @@ static inline void *later_thread(void *p) {
 static inline void after(int ms, void (*action)(void *), void *argument) {
     struct later *later = malloc(sizeof *later);
     CHECK(later != NULL && later_count < (int)COUNT(later_threads));
+    after_called = now_ns();
     *later = (struct later){ms, action, argument};
     CHECK_EQ(pthread_create(&later_threads[later_count++], NULL, later_thread, later), 0);
 }

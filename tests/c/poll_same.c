@@ -60,7 +60,7 @@ static void becomes_ready(void) {
     TAKES(60, TRY(poll(entries, 5, 60)));
     show(entries, 5);
     after(60, send_hello, NULL);
-    TAKES(60, TRY(poll(entries, 5, -1)));
+    COMES(60, TRY(poll(entries, 5, -1)));
     show(entries, 5);
     TRY(poll(entries, 5, 0));
     TRY(poll(entries, 5, 10000));
@@ -82,7 +82,7 @@ static void hang_up(void) {
     stream_pair(AF_UNIX, ends);
     entries[0] = (struct pollfd){ends[0], 0, 99};
     after(60, close_peer, NULL);
-    TAKES(60, TRY(poll(entries, 1, 5000)));
+    COMES(60, TRY(poll(entries, 1, 5000)));
     show(entries, 1);
     CHECK_EQ(close(ends[0]), 0);
     CHECK_EQ(pipe(ends), 0);
@@ -91,7 +91,7 @@ static void hang_up(void) {
     TRY(poll(entries, 2, -1));
     show(entries, 2);
     after(60, close_peer, NULL);
-    TAKES(60, TRY(poll(entries, 1, -1)));
+    COMES(60, TRY(poll(entries, 1, -1)));
     show(entries, 1);
     CHECK_EQ(close(ends[0]), 0);
     CHECK_EQ(pipe(ends), 0);
@@ -103,7 +103,7 @@ static void hang_up(void) {
     stream_pair(AF_INET, ends);
     entries[0] = (struct pollfd){ends[0], POLLPRI, 99};
     after(60, send_urgent, NULL);
-    TAKES(60, TRY(poll(entries, 1, 5000)));
+    COMES(60, TRY(poll(entries, 1, 5000)));
     show(entries, 1);
     close_pair(ends);
 }
@@ -182,7 +182,7 @@ static void selects(void) {
     fill_sets(count);
     limit = (struct timeval){5, 0};
     after(60, send_hello, NULL);
-    TAKES(60, TRY(select(count, &reading, &writing, &urgent, &limit)));
+    COMES(60, TRY(select(count, &reading, &writing, &urgent, &limit)));
     show_sets(count, &reading, &writing, &urgent);
     say("left %d\n", limit.tv_sec == 4);
     fill_sets(count);
@@ -246,7 +246,7 @@ static void pselects(void) {
     say("left %ld\n", limit.tv_nsec);
     fill_sets(count);
     after(60, send_hello, NULL);
-    TAKES(60, TRY(pselect(count, &reading, NULL, NULL, NULL, NULL)));
+    COMES(60, TRY(pselect(count, &reading, NULL, NULL, NULL, NULL)));
     TRY(pselect(0, NULL, NULL, NULL, &bad, NULL));
     close_pair(ends);
     close_pair(others);

@@ -52,7 +52,7 @@ static void level(void) {
     TRY(epoll_wait(set, got, 8, 0));
     TAKES(60, TRY(epoll_wait(set, got, 8, 60)));
     after(60, send_x, NULL);
-    TAKES(60, show(got, (int)TRY(epoll_wait(set, got, 8, -1))));
+    COMES(60, show(got, (int)TRY(epoll_wait(set, got, 8, -1))));
     show(got, (int)TRY(epoll_wait(set, got, 8, -1)));
     show(got, (int)TRY(epoll_wait(set, got, 1, 0)));
     TRY(recv(ends[0], &b, 1, 0));
@@ -68,7 +68,7 @@ static void edge(void) {
     show(got, (int)TRY(epoll_wait(set, got, 8, -1)));
     TAKES(60, TRY(epoll_wait(set, got, 8, 60)));
     after(60, send_x, NULL);
-    TAKES(60, show(got, (int)TRY(epoll_wait(set, got, 8, -1))));
+    COMES(60, show(got, (int)TRY(epoll_wait(set, got, 8, -1))));
     TRY(epoll_wait(set, got, 8, 0));
     finish();
 }
@@ -88,7 +88,7 @@ static void one_shot(void) {
 static void hang_up(void) {
     start(EPOLLIN | EPOLLRDHUP);
     after(60, close_peer, NULL);
-    TAKES(60, show(got, (int)TRY(epoll_wait(set, got, 8, 5000))));
+    COMES(60, show(got, (int)TRY(epoll_wait(set, got, 8, 5000))));
     CHECK_EQ(close(ends[0]), 0);
     TRY(epoll_wait(set, got, 8, 0));
     CHECK_EQ(close(set), 0);
@@ -114,7 +114,7 @@ static void nested(void) {
     set = outer;
     watch(inner, EPOLLIN, 9);
     after(60, send_x, NULL);
-    TAKES(60, show(got, (int)TRY(epoll_wait(outer, got, 8, -1))));
+    COMES(60, show(got, (int)TRY(epoll_wait(outer, got, 8, -1))));
     show(got, (int)TRY(epoll_wait(inner, got, 8, -1)));
     struct pollfd entry = {inner, POLLIN, 0};
     TRY(poll(&entry, 1, 1000));

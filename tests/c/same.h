@@ -46,13 +46,21 @@ static inline void say(const char *format, ...) {
         try_fd; \
     })
 
-/* The call takes about so long. The kernel's own socket timeouts count in ticks, which a busy virtual machine makes up for
- * in a hurry: they may be early by some. */
+/* The call's own time limit ends it: in a coroutine never early. The kernel counts the limits of blocking sockets and
+ * terminals in ticks, and makes up for ticks that a virtual machine has missed in a hurry: libc's own are let off. */
 #define TAKES(ms, statement) \
     do { \
-        int64_t takes_begin = now_ms(); \
+        int64_t takes_begin = now_ns(); \
         statement; \
-        CHECK_BETWEEN(now_ms() - takes_begin, (ms) - 50, (ms) + 4000); \
+        int64_t takes_least = dyco_coroutine_coroID() > 0 ? (ms) * 1000000LL : (ms) * 500000LL; \
+        CHECK_BETWEEN(now_ns() - takes_begin, takes_least, ((ms) + 4000) * 1000000LL); \
+    } while (0)
+
+/* What the last `after` does ends the call, so long after `after` was called: the call itself may begin late. */
+#define COMES(ms, statement) \
+    do { \
+        statement; \
+        CHECK_BETWEEN(now_ns() - after_called, (ms) * 1000000LL, ((ms) + 4000) * 1000000LL); \
     } while (0)
 
 static inline void *same_thread(void *p) {
