@@ -18,7 +18,7 @@ enum Tool {
 }
 
 /// Programs of tests/c, and an argument that makes them shorter.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("channel", ""),
     ("channel_destroy", ""),
     ("pubsub", ""),
@@ -31,7 +31,12 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("create_order", ""),
     ("coroutine_abort", ""),
     ("sched_count", ""),
+    ("offload", ""),
+    ("offload_fork", ""),
 ];
+
+/// The sanitizers do not want threads to start after a fork of several, nor one of them to be the child's last.
+const FOR_VALGRIND: [&str; 1] = ["offload_fork"];
 
 /// ThreadSanitizer knows at most 8128 threads and coroutines at a time.
 const TOO_MANY_FOR_THREAD: [&str; 1] = ["waitgroup"];
@@ -43,6 +48,7 @@ fn main() {
         .into_iter()
         .flat_map(|(tool, title)| PROGRAMS.map(|(name, argument)| (tool, name, argument, format!("{title} {name}"))))
         .filter(|(tool, name, ..)| *tool != Tool::Thread || !TOO_MANY_FOR_THREAD.contains(name))
+        .filter(|(tool, name, ..)| *tool == Tool::Valgrind || !FOR_VALGRIND.contains(name))
         .filter(|(.., title)| report.is_wanted(title))
         .collect();
     if !cases.is_empty() {

@@ -22,6 +22,8 @@ pub mod waitgroup;
 
 pub mod semaphore;
 
+pub mod offload;
+
 #[cfg(feature = "ssl")]
 pub mod tls;
 

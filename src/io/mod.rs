@@ -16,6 +16,7 @@ pub mod epoll_set;
 pub mod file;
 pub mod flags;
 pub mod level;
+pub mod offload;
 pub mod pieces;
 pub mod poll;
 pub mod receive;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What few coroutines need, kept out of the control block: an epoll set, signals, a child waited for. It ends with the
-//! coroutine, however that ends.
+//! What few coroutines need, kept out of the control block: an epoll set, signals, a child waited for, work that a
+//! helper does. It ends with the coroutine, however that ends.
 
 use core::ptr;
 
 use super::children::Claim;
+use super::offload::Job;
 use super::signals::Holder;
 use super::{Current, Scheduler, descriptor_closed, descriptor_closing};
 use crate::coroutine::Coroutine;
@@ -19,6 +20,8 @@ pub struct Extras {
     pub(super) signals: *mut Holder,
     /// The child that it waits for.
     pub(super) claim: Claim,
+    /// What a helper does for it; null: nothing.
+    pub(super) job: *mut Job,
 }
 
 impl Current {
@@ -35,7 +38,12 @@ impl Current {
         unsafe {
             if (*me).extras.is_null() {
                 let extras = memory::zeroed::<Extras>()?.as_ptr();
-                extras.write(Extras { epoll_set: -1, signals: ptr::null_mut(), claim: Claim::none() });
+                extras.write(Extras {
+                    epoll_set: -1,
+                    signals: ptr::null_mut(),
+                    claim: Claim::none(),
+                    job: ptr::null_mut(),
+                });
                 (*me).extras = extras;
             }
             Ok((*me).extras)
@@ -94,6 +102,7 @@ impl Scheduler {
                 self.release_signals((*extras).signals);
             }
             self.end_claim(&raw mut (*extras).claim);
+            self.abandon((*extras).job);
             memory::free(extras);
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What other threads tell a scheduler: that a descriptor which it watches was closed, that a signal came which its
-//! coroutines hold, that a child has ended.
+//! coroutines hold, that a child has ended, that a helper has done a job.
 
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsiz
 
 use libc::signalfd_siginfo;
 
+use super::offload::{self, Finished};
 use super::{Scheduler, registry};
 use crate::coroutine::Wake;
 use crate::poller::descriptors;
@@ -46,6 +47,8 @@ pub struct Inbox {
     signals: AtomicU32,
     /// A child has ended.
     child: AtomicBool,
+    finished: UnsafeCell<Finished>,
+    any_finished: AtomicBool,
 }
 
 impl Inbox {
@@ -90,6 +93,26 @@ impl Inbox {
         self.child.store(true, Ordering::Release);
     }
 
+    /// From a helper: a job is done, which `put` adds.
+    ///
+    /// # Safety
+    /// Under the registry's lock.
+    pub(super) unsafe fn add_finished(&self, put: impl FnOnce(&mut Finished)) {
+        // SAFETY: touched under the lock only.
+        put(unsafe { &mut *self.finished.get() });
+        self.any_finished.store(true, Ordering::Release);
+    }
+
+    /// What `take` takes of the jobs that are done.
+    ///
+    /// # Safety
+    /// Under the registry's lock.
+    pub(super) unsafe fn take_finished<T>(&self, take: impl FnOnce(&mut Finished) -> T) -> T {
+        self.any_finished.store(false, Ordering::Relaxed);
+        // SAFETY: touched under the lock only.
+        take(unsafe { &mut *self.finished.get() })
+    }
+
     /// Takes all signals, in the order in which they came.
     fn take(&self) -> *mut Node {
         let mut newest = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
@@ -110,6 +133,8 @@ impl Inbox {
     /// Throws away what is left.
     pub fn free(&mut self) {
         self.closed_count.store(0, Ordering::Relaxed);
+        // SAFETY: nobody else knows the inbox any more.
+        unsafe { offload::free_all(self.finished.get_mut()) };
         let mut node = self.take();
         while !node.is_null() {
             // SAFETY: taken nodes are ours to free, once.
@@ -150,6 +175,9 @@ impl Scheduler {
         self.deliver_signals(self.inbox.lost_signals.swap(0, Ordering::Acquire));
         if self.inbox.child.swap(false, Ordering::Acquire) {
             self.wake_child_waiters();
+        }
+        if self.inbox.any_finished.load(Ordering::Acquire) {
+            self.read_finished();
         }
     }
 

@@ -9,6 +9,7 @@
 //! | `wait`, `wait_many` | what a coroutine can wait for; any of several descriptors |
 //! | `watch` | the descriptors waited for: the table; registration, events, closing |
 //! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
+//! | `offload`, `helpers` | work that other threads do for coroutines, and these threads |
 //! | `life` | making, finding, changing and ending coroutines |
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
@@ -36,8 +37,10 @@ pub mod children;
 mod deadlock;
 mod exceptions;
 mod extras;
+mod helpers;
 mod inbox;
 mod life;
+pub mod offload;
 mod overflow;
 mod pool;
 mod ready;
@@ -54,6 +57,7 @@ mod watch;
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
 pub use extras::{Extras, close_own};
+pub use helpers::{block_signals as block_helper_signals, set_limits as set_helper_limits};
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
@@ -98,6 +102,8 @@ pub struct Scheduler {
     watches: watch::Watches,
     signals: signals::Signals,
     children: children::Waiters,
+    /// What helpers do for coroutines of this scheduler.
+    jobs: List,
     /// How many coroutines wait for something from outside.
     on_descriptors: usize,
     /// The time when the loop last looked.
@@ -197,6 +203,7 @@ impl Scheduler {
             self.watches.init();
             self.signals.init();
             self.children.init();
+            List::init(&raw mut self.jobs);
         }
         self.poller.init();
         self.wake_fd.store(-1, Relaxed);

@@ -10,10 +10,11 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use libc::{signalfd_siginfo, sigset_t};
 
 use super::inbox::{Closed, Inbox};
-use super::{Scheduler, children, run};
+use super::{Scheduler, children, helpers, run};
 use crate::arch::slot;
 use crate::coroutine::Wake;
 use crate::poller::{descriptors, epoll};
+use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result};
 
 /// A scheduler's place in the registry.
@@ -68,6 +69,35 @@ fn unlock(mask: &sigset_t) {
     unsafe {
         libc::pthread_mutex_unlock(REGISTRY.lock.get());
         libc::pthread_sigmask(libc::SIG_SETMASK, mask, ptr::null_mut());
+    }
+}
+
+/// As [`locked`], in a thread whose signals are blocked.
+///
+/// # Safety
+/// They are, and the lock is not held.
+pub(super) unsafe fn held<T>(action: impl FnOnce() -> T) -> T {
+    // SAFETY: the mutex is a static one, and unlocked by who has locked it.
+    unsafe {
+        libc::pthread_mutex_lock(REGISTRY.lock.get());
+        let result = action();
+        libc::pthread_mutex_unlock(REGISTRY.lock.get());
+        result
+    }
+}
+
+/// Waits, with the lock free meanwhile, until the condition is signalled or the time has come; or for no reason.
+///
+/// # Safety
+/// Under the lock; the condition is by the monotonic clock, and waited for with this lock only.
+pub(super) unsafe fn wait_on(condition: *mut libc::pthread_cond_t, until: Instant) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if until == NEVER {
+            libc::pthread_cond_wait(condition, REGISTRY.lock.get());
+        } else {
+            libc::pthread_cond_timedwait(condition, REGISTRY.lock.get(), &helpers::time_of(until));
+        }
     }
 }
 
@@ -218,6 +248,7 @@ unsafe extern "C" fn fork_child() {
             (*scheduler).registered = Place { next: ptr::null_mut(), previous: ptr::null_mut() };
         }
         children::forked();
+        helpers::forked();
         fork_done();
         if !scheduler.is_null() {
             (*scheduler).start_child();
@@ -231,6 +262,7 @@ impl Scheduler {
     fn start_child(&mut self) {
         self.poller.close();
         self.wake_fd.store(-1, Relaxed);
+        self.lose_jobs();
         self.inbox.free();
         self.suspend_signals();
         let survivor = self.running;

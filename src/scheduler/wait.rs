@@ -112,6 +112,12 @@ impl Current {
         unsafe { self.wait_in(list, 0, deadline) }
     }
 
+    /// Parks until somebody who is told to from outside wakes the coroutine, or the deadline.
+    pub(super) fn park_for_outside(self, deadline: Instant) -> Woken {
+        self.expect_outside();
+        self.park_until(deadline)
+    }
+
     /// Parks until somebody wakes the coroutine, or the deadline.
     fn park_until(self, deadline: Instant) -> Woken {
         let me = self.coroutine();

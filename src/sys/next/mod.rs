@@ -44,6 +44,7 @@ macro_rules! next_definitions {
             $(pub static $name: AtomicPtr<c_void> = AtomicPtr::new(super::seed::$name as *mut c_void);)*
         }
 
+        #[allow(unused_unsafe)] // some seeds only have an answer
         mod seed {
             use super::*;
             $(pub unsafe extern "C" fn $name($($arg: $type),*) -> $return {
@@ -68,11 +69,13 @@ macro_rules! next_definitions {
 mod file;
 mod fortify;
 mod socket;
+mod thread;
 mod wait;
 
 pub use file::*;
 pub use fortify::*;
 pub use socket::*;
+pub use thread::*;
 pub use wait::*;
 
 /// Replaces the seeds with what the dynamic linker finds behind us.
@@ -86,7 +89,7 @@ unsafe extern "C" fn look_up() {
             slot.store(found, Relaxed);
         }
     };
-    for table in [file::look_up, fortify::look_up, socket::look_up, wait::look_up] {
+    for table in [file::look_up, fortify::look_up, socket::look_up, thread::look_up, wait::look_up] {
         table(&find);
     }
 }
