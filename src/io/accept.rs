@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accepting connections.
 //!
-//! A blocking accept on a listener whose connection somebody else has taken first would make the thread wait. The
-//! coroutines of this process take turns (the listener's flag lock) in asking poll(2) and accepting. A listener that
-//! may be shared with other processes is made non-blocking for the call as well. What remains is a moment in which
-//! another process, doing the same, has already made it blocking again; and, for other listeners, a thread of this process that
-//! accepts outside coroutines.
+//! A blocking accept on a listener whose connection somebody else has taken first would make the thread wait. io_uring has
+//! an accept that does not. It is not tried before poll(2) has seen a connection: it costs a socket made in vain.
+//!
+//! Without a ring the coroutines of this process take turns (the listener's flag lock) in asking poll(2) and accepting. A
+//! listener that may be shared with other processes is made non-blocking for the call as well. What remains is a moment
+//! in which another process, doing the same, has already made it blocking again; and, for other listeners, a thread of
+//! this process that accepts outside coroutines.
 
 use core::ffi::c_int;
 
@@ -43,14 +45,19 @@ pub unsafe fn accept4(
         if nonblocking {
             return call();
         }
-        let lock = FlagLock::take(fd);
+        let turn = if caller.current().has_ring() { None } else { Some(FlagLock::take(fd)) };
         if poll_now(fd, libc::POLLIN) == 0 {
             // Nobody can connect to what does not listen: the kernel says so at once.
-            if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() }
-        } else if listener.known() && !listener.shared() {
-            call()
-        } else {
-            lock.without_blocking(fd, call)
+            return if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() };
+        }
+        match turn {
+            Some(_) if listener.known() && !listener.shared() => call(),
+            Some(lock) => lock.without_blocking(fd, call),
+            None => {
+                // SAFETY: the caller's promise.
+                let accepted = unsafe { caller.current().accept_now(fd, address, length, flags) };
+                accepted.unwrap_or_else(|| FlagLock::take(fd).without_blocking(fd, call))
+            }
         }
     })?;
     born(accepted as c_int, fd, listener, flags);

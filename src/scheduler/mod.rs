@@ -8,6 +8,7 @@
 //! | `switch` | from one coroutine to the next, and its first and last steps |
 //! | `wait`, `wait_many` | what a coroutine can wait for; any of several descriptors |
 //! | `watch` | the descriptors waited for: the table; registration, events, closing |
+//! | `operations` | calls that the kernel makes for a coroutine by io_uring |
 //! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
 //! | `offload`, `helpers` | work that other threads do for coroutines, and these threads |
 //! | `life` | making, finding, changing and ending coroutines |
@@ -41,6 +42,7 @@ mod helpers;
 mod inbox;
 mod life;
 pub mod offload;
+mod operations;
 mod overflow;
 mod pool;
 mod ready;
@@ -99,6 +101,7 @@ pub struct Scheduler {
     main: Context,
     timers: timer::Heap,
     poller: Epoll,
+    operations: operations::Operations,
     watches: watch::Watches,
     signals: signals::Signals,
     children: children::Waiters,
@@ -247,6 +250,7 @@ unsafe fn destroy(scheduler: *mut Scheduler) {
         s.inbox.free();
         s.watches.free();
         s.poller.free();
+        s.operations.free();
         s.timers.free();
         s.coroutines.free();
         s.stacks.free();

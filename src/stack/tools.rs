@@ -4,9 +4,15 @@
 
 use core::arch::asm;
 
+const RUNNING_ON_VALGRIND: usize = 0x1001;
 const STACK_REGISTER: usize = 0x1501;
 const STACK_DEREGISTER: usize = 0x1502;
 const MAKE_MEM_UNDEFINED: usize = (b'M' as usize) << 24 | (b'C' as usize) << 16 | 1;
+
+/// Whether the program runs on valgrind.
+pub fn on_valgrind() -> bool {
+    request([RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) > 0
+}
 
 /// Tells of a stack's memory; the result names it to [`forget_stack`].
 pub fn register_stack(base: *mut u8, size: usize) -> u32 {

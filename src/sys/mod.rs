@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The only code that talks to the kernel and to libc: system calls, errno, memory, the clock, the
+//! The only code that talks to the kernel and to libc: system calls, io_uring, errno, memory, the clock, the
 //! next definition of each hooked name.
 //!
 //! Calls made here are raw system calls on purpose: the libc names are the ones we define ourselves,
@@ -10,6 +10,7 @@ pub mod errno;
 pub mod memory;
 pub mod message;
 pub mod next;
+pub mod ring;
 pub mod syscall;
 
 pub use errno::{Errno, Result};

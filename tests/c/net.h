@@ -12,6 +12,7 @@
 #include <sys/select.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
 /* Milliseconds that a thread may do nothing for its other coroutines while one waits. */
 #define GAP_LIMIT 150
@@ -99,6 +100,16 @@ static inline void after(int ms, void (*action)(void *), void *argument) {
 /* Outside coroutines only: pthread_join blocks the thread. */
 static inline void join_later(void) {
     while (later_count > 0) CHECK_EQ(pthread_join(later_threads[--later_count], NULL), 0);
+}
+
+/* Whether the library has io_uring here: it asks for what Linux has since 6.10. */
+static inline int has_ring(void) {
+    char parameters[120] = {0};
+    struct utsname name;
+    int major = 0, minor = 0, ring = (int)syscall(SYS_io_uring_setup, 1, parameters);
+    if (ring >= 0) syscall(SYS_close, ring);
+    CHECK_EQ(uname(&name), 0);
+    return sscanf(name.release, "%d.%d", &major, &minor) == 2 && ring >= 0 && major * 100 + minor >= 610;
 }
 
 static inline void set_nonblock(int fd, int on) {

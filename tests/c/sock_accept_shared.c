@@ -87,6 +87,22 @@ static void two_threads(void) {
     CHECK_EQ(served, CLIENTS);
 }
 
+static void *plain_thread(void *argument) {
+    acceptor(argument);
+    return NULL;
+}
+
+/* Coroutines beside threads that accept outside coroutines. */
+static void plain_threads(void) {
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) CHECK_EQ(pthread_create(&threads[i], NULL, plain_thread, NULL), 0);
+    for (int i = 0; i < 10; i++) spawn(acceptor, (void *)(intptr_t)i);
+    clients(13);
+    run_with_ticker();
+    for (int i = 0; i < 3; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_EQ(served, CLIENTS);
+}
+
 static void two_processes(void) {
     pid_t children[2];
     for (int i = 0; i < 2; i++) {
@@ -111,8 +127,11 @@ int main(void) {
         set_nonblock(listening, nonblock);
         coroutines_of_one_thread();
         two_threads();
-        /* Processes that share a blocking listener can meet in the window that docs/hooks.md describes. */
-        if (nonblock) two_processes();
+        /* Without io_uring they can meet in the moment that docs/hooks.md describes. */
+        if (nonblock || has_ring()) {
+            plain_threads();
+            two_processes();
+        }
         /* A dup'ed listener, and one that a hook has not seen being made. */
         int twin = (int)syscall(SYS_dup, listening);
         CHECK_EQ(syscall(SYS_close, listening), 0);
