@@ -46,9 +46,12 @@ pub unsafe fn accept4(
             return call();
         }
         let turn = if caller.current().has_ring() { None } else { Some(FlagLock::take(fd)) };
-        if poll_now(fd, libc::POLLIN) == 0 {
+        match poll_now(fd, libc::POLLIN | libc::POLLRDHUP) {
             // Nobody can connect to what does not listen: the kernel says so at once.
-            return if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() };
+            0 => return if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() },
+            // Shut down for reading it does not wait; asked not to, AF_UNIX would say EAGAIN.
+            events if events & c_int::from(libc::POLLRDHUP) != 0 => return call(),
+            _ => {}
         }
         match turn {
             Some(_) if listener.known() && !listener.shared() => call(),
