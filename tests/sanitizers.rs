@@ -18,7 +18,7 @@ enum Tool {
 }
 
 /// Programs of tests/c, and an argument that makes them shorter.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("channel", ""),
     ("channel_destroy", ""),
     ("pubsub", ""),
@@ -33,13 +33,15 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("sched_count", ""),
     ("offload", ""),
     ("offload_fork", ""),
+    ("names_same", ""),
+    ("names_slow", "clean"),
 ];
 
 /// The sanitizers do not want threads to start after a fork of several, nor one of them to be the child's last.
 const FOR_VALGRIND: [&str; 1] = ["offload_fork"];
 
-/// ThreadSanitizer knows at most 8128 threads and coroutines at a time.
-const TOO_MANY_FOR_THREAD: [&str; 1] = ["waitgroup"];
+/// ThreadSanitizer knows at most 8128 threads and coroutines at a time, and does not know libc's own locks.
+const NOT_FOR_THREAD: [&str; 3] = ["waitgroup", "names_same", "names_slow"];
 
 fn main() {
     let report = Report::from_args();
@@ -47,7 +49,7 @@ fn main() {
     let cases: Vec<(Tool, &str, &str, String)> = tools
         .into_iter()
         .flat_map(|(tool, title)| PROGRAMS.map(|(name, argument)| (tool, name, argument, format!("{title} {name}"))))
-        .filter(|(tool, name, ..)| *tool != Tool::Thread || !TOO_MANY_FOR_THREAD.contains(name))
+        .filter(|(tool, name, ..)| *tool != Tool::Thread || !NOT_FOR_THREAD.contains(name))
         .filter(|(tool, name, ..)| *tool == Tool::Valgrind || !FOR_VALGRIND.contains(name))
         .filter(|(.., title)| report.is_wanted(title))
         .collect();

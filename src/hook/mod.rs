@@ -5,6 +5,7 @@
 mod fd;
 mod flags;
 mod fortify;
+mod names;
 mod poll;
 mod process;
 mod socket;

@@ -16,6 +16,8 @@ pub mod epoll_set;
 pub mod file;
 pub mod flags;
 pub mod level;
+#[cfg(feature = "hook")]
+pub mod names;
 pub mod offload;
 pub mod pieces;
 pub mod poll;

@@ -13,6 +13,15 @@ use crate::sys::{Errno, Result};
 use crate::syscall;
 
 impl Current {
+    /// How many bytes of its stack the caller has left; no limit on a further one of the program's making.
+    #[cfg(feature = "hook")]
+    pub fn stack_room(self) -> usize {
+        // SAFETY: the running coroutine is valid.
+        let stack = unsafe { &(*self.coroutine()).stack };
+        let height = (arch::stack_pointer() as usize).wrapping_sub(stack.base as usize);
+        if height < stack.size { height } else { usize::MAX }
+    }
+
     /// Whether the caller is on another stack than the coroutine's, from which it must not park. A program may well give a
     /// coroutine further stacks of its own making, unless it is on a shared one.
     #[inline(always)]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What few coroutines need, kept out of the control block: an epoll set, signals, a child waited for, work that a
-//! helper does. It ends with the coroutine, however that ends.
+//! helper does, answers that libc would keep for the thread. It ends with the coroutine, however that ends.
 
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::children::Claim;
@@ -22,6 +23,11 @@ pub struct Extras {
     pub(super) claim: Claim,
     /// What a helper does for it; null: nothing.
     pub(super) job: *mut Job,
+    /// Its `h_errno`.
+    #[cfg_attr(not(feature = "hook"), allow(dead_code))]
+    h_errno: c_int,
+    /// What libc would keep in static memory: the last answers of functions that look hosts up; null: none.
+    answers: [*mut c_void; 3],
 }
 
 impl Current {
@@ -43,11 +49,29 @@ impl Current {
                     signals: ptr::null_mut(),
                     claim: Claim::none(),
                     job: ptr::null_mut(),
+                    h_errno: 0,
+                    answers: [ptr::null_mut(); 3],
                 });
                 (*me).extras = extras;
             }
             Ok((*me).extras)
         }
+    }
+
+    /// Where the calling coroutine's `h_errno` is.
+    #[cfg(feature = "hook")]
+    pub fn h_errno(self) -> Result<*mut c_int> {
+        // SAFETY: the extras are the calling coroutine's, and stay where they are.
+        self.make_extras().map(|extras| unsafe { &raw mut (*extras).h_errno })
+    }
+
+    /// Keeps an answer, from [`memory`], until the next one of that kind, or the coroutine's end.
+    #[cfg(feature = "hook")]
+    pub fn keep_answer(self, kind: usize, answer: *mut c_void) -> Result<()> {
+        // SAFETY: the extras are the calling coroutine's; who gets a new answer has done with the old one.
+        self.make_extras().map(|extras| unsafe {
+            memory::free(core::mem::replace(&mut (*extras).answers[kind], answer));
+        })
     }
 
     /// The calling coroutine's epoll set, if it has one.
@@ -103,6 +127,9 @@ impl Scheduler {
             }
             self.end_claim(&raw mut (*extras).claim);
             self.abandon((*extras).job);
+            for answer in (*extras).answers {
+                memory::free(answer);
+            }
             memory::free(extras);
         }
     }

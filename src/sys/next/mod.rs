@@ -6,7 +6,7 @@
 //! up. In a static link there is no `dlsym` and the seeds stay.
 
 // Without the hooks some have no caller.
-#![cfg_attr(not(feature = "hook"), allow(dead_code))]
+#![cfg_attr(not(feature = "hook"), allow(dead_code, unused_imports))]
 
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -27,6 +27,7 @@ macro_rules! next_definitions {
             /// # Safety
             /// As libc's function of this name.
             #[inline]
+            #[allow(clippy::too_many_arguments)] // libc's
             pub unsafe fn $name($($arg: $type),*) -> $return {
                 type Function = unsafe extern "C" fn($($type),*) -> $return;
                 let slot = slot::$name.load(core::sync::atomic::Ordering::Relaxed);
@@ -44,7 +45,7 @@ macro_rules! next_definitions {
             $(pub static $name: AtomicPtr<c_void> = AtomicPtr::new(super::seed::$name as *mut c_void);)*
         }
 
-        #[allow(unused_unsafe)] // some seeds only have an answer
+        #[allow(unused_unsafe, clippy::too_many_arguments)] // some seeds only have an answer
         mod seed {
             use super::*;
             $(pub unsafe extern "C" fn $name($($arg: $type),*) -> $return {
@@ -68,12 +69,14 @@ macro_rules! next_definitions {
 
 mod file;
 mod fortify;
+mod names;
 mod socket;
 mod thread;
 mod wait;
 
 pub use file::*;
 pub use fortify::*;
+pub use names::*;
 pub use socket::*;
 pub use thread::*;
 pub use wait::*;
@@ -89,7 +92,7 @@ unsafe extern "C" fn look_up() {
             slot.store(found, Relaxed);
         }
     };
-    for table in [file::look_up, fortify::look_up, socket::look_up, thread::look_up, wait::look_up] {
+    for table in [file::look_up, fortify::look_up, names::look_up, socket::look_up, thread::look_up, wait::look_up] {
         table(&find);
     }
 }
