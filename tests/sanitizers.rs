@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::report::{Outcome, Report};
 use harness::run::{limit_descriptors, run};
-use harness::{has_command, library_dir, root, scratch};
+use harness::{certificate, has_command, library_dir, root, scratch};
 
 /// What watches a program.
 #[derive(Clone, Copy, PartialEq)]
@@ -17,46 +17,110 @@ enum Tool {
     Thread,
 }
 
-/// Programs of tests/c, and an argument that makes them shorter.
-const PROGRAMS: [(&str, &str); 16] = [
-    ("channel", ""),
-    ("channel_destroy", ""),
-    ("pubsub", ""),
-    ("waitgroup", ""),
-    ("pool", ""),
-    ("asymmetric", ""),
-    ("asymmetric_wait", ""),
-    ("asymmetric_pool", ""),
-    ("life_cycle", "32"),
-    ("create_order", ""),
-    ("coroutine_abort", ""),
-    ("sched_count", ""),
-    ("offload", ""),
-    ("offload_fork", ""),
-    ("names_same", ""),
-    ("names_slow", "clean"),
+impl Tool {
+    const fn name(self) -> &'static str {
+        match self {
+            Tool::Valgrind => "valgrind",
+            Tool::Address => "asan",
+            Tool::Thread => "tsan",
+        }
+    }
+}
+
+/// A program of tests/c or tests/tls, an argument that makes it shorter, and what watches it.
+type Watched = (&'static str, &'static str, &'static [Tool]);
+
+const ALL: &[Tool] = &[Tool::Valgrind, Tool::Address, Tool::Thread];
+/// The library is not compiled for ThreadSanitizer, which so does not see the atomic operations by which threads hand over
+/// memory; it knows at most 8128 threads and coroutines; and some tests let threads race on purpose.
+const MEMORY: &[Tool] = &[Tool::Valgrind, Tool::Address];
+/// Memcheck reports addresses that a test passes wrong on purpose; AddressSanitizer its own red zones in a caller's stack.
+const ADDRESS: &[Tool] = &[Tool::Address];
+const VALGRIND: &[Tool] = &[Tool::Valgrind];
+
+/// Each section of the interface. Left out is what measures memory, counts allocations, or overflows stacks.
+const PROGRAMS: &[Watched] = &[
+    // Coroutines and stacks.
+    ("c/create_order", "", ALL),
+    ("c/coroutine_abort", "", ALL),
+    ("c/sched_count", "", ALL),
+    ("c/errno_own", "", ALL),
+    ("c/udata", "", ALL),
+    ("c/urgent", "", ALL),
+    ("c/sleep_order", "", MEMORY),
+    ("c/wait_each", "", ALL),
+    ("c/wait_ready", "", ALL),
+    ("c/stack_set", "", ALL),
+    ("c/stack_shared", "", MEMORY),
+    ("c/stack_caller", "", VALGRIND),
+    // Pools.
+    ("c/pool", "", ALL),
+    ("c/asymmetric_pool", "", ALL),
+    // Scheduler.
+    ("c/run_stop", "", ALL),
+    ("c/run_abort", "", ALL),
+    ("c/run_deadlock", "", ALL),
+    ("c/schedule_free", "", ALL),
+    ("c/schedule_info", "", MEMORY),
+    ("c/life_cycle", "40", ALL),
+    ("c/life_exit", "", MEMORY),
+    ("c/stress", "", ALL),
+    // Epoll and poll.
+    ("c/epoll_set", "", ALL),
+    ("c/poll_many", "", ALL),
+    ("c/poll_same_epoll", "", ADDRESS),
+    // Signals and children.
+    ("c/signal_wait", "", ALL),
+    ("c/signal_threads", "", MEMORY),
+    ("c/signal_fork", "", ALL),
+    ("c/signal_interrupt", "", ALL),
+    ("c/child_wait", "20", ALL),
+    ("c/child_hooks", "", ALL),
+    ("c/fork_inside", "", ALL),
+    // Channels and their kin.
+    ("c/channel", "", ALL),
+    ("c/channel_destroy", "", ALL),
+    ("c/pubsub", "", ALL),
+    ("c/waitgroup", "", MEMORY),
+    ("c/semaphore", "", MEMORY),
+    // Sockets and hooks.
+    ("c/sock_calls", "", ALL),
+    ("c/sock_accept_shared", "", ALL),
+    ("c/sock_pass_descriptor", "", MEMORY),
+    ("c/fd_close_wakes", "", MEMORY),
+    ("c/fd_many_waiters", "", ALL),
+    ("c/fd_stale", "", MEMORY),
+    ("c/fd_same_files", "", MEMORY),
+    ("c/hook_same_stream", "", ADDRESS),
+    ("c/hook_same_datagram", "", MEMORY),
+    ("c/hook_other_threads", "", MEMORY),
+    ("c/hook_vfork", "", VALGRIND),
+    // TLS.
+    ("tls/sessions", "", MEMORY),
+    ("tls/crowd", "100", MEMORY),
+    // Helper threads; the sanitizers do not want threads to start after a fork of several.
+    ("c/offload", "", ALL),
+    ("c/offload_fork", "", VALGRIND),
+    ("c/names_same", "", MEMORY),
+    ("c/names_slow", "clean", MEMORY),
+    // Asymmetric coroutines.
+    ("c/asymmetric", "", ALL),
+    ("c/asymmetric_wait", "", ALL),
 ];
-
-/// The sanitizers do not want threads to start after a fork of several, nor one of them to be the child's last.
-const FOR_VALGRIND: [&str; 1] = ["offload_fork"];
-
-/// ThreadSanitizer knows at most 8128 threads and coroutines at a time, and does not know libc's own locks.
-const NOT_FOR_THREAD: [&str; 3] = ["waitgroup", "names_same", "names_slow"];
 
 fn main() {
     let report = Report::from_args();
-    let tools = [(Tool::Valgrind, "valgrind"), (Tool::Address, "asan"), (Tool::Thread, "tsan")];
-    let cases: Vec<(Tool, &str, &str, String)> = tools
-        .into_iter()
-        .flat_map(|(tool, title)| PROGRAMS.map(|(name, argument)| (tool, name, argument, format!("{title} {name}"))))
-        .filter(|(tool, name, ..)| *tool != Tool::Thread || !NOT_FOR_THREAD.contains(name))
-        .filter(|(tool, name, ..)| *tool == Tool::Valgrind || !FOR_VALGRIND.contains(name))
+    let cases: Vec<(Tool, &Watched, String)> = ALL
+        .iter()
+        .flat_map(|&tool| PROGRAMS.iter().map(move |program| (tool, program)))
+        .filter(|(tool, (_, _, tools))| tools.contains(tool))
+        .map(|(tool, program)| (tool, program, format!("{} {}", tool.name(), program.0)))
         .filter(|(.., title)| report.is_wanted(title))
         .collect();
     if !cases.is_empty() {
         library_dir();
     }
-    Report::in_parallel(&cases, |(tool, name, argument, title)| {
+    Report::in_parallel(&cases, |(tool, (name, argument, _), title)| {
         let began = Instant::now();
         let outcome = Outcome::of_two_tries(title, || test(*tool, name, argument, title));
         report.add(title, outcome, began.elapsed());
@@ -69,15 +133,19 @@ fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
         return Outcome::Skipped("needs valgrind".to_string());
     }
     let folder = scratch(&format!("sanitizers/{}", title.replace(' ', "/")));
-    let binary = folder.join(name);
+    let binary = folder.join("program");
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=gnu11", "-O1", "-g", "-pthread"]).args(match tool {
         Tool::Valgrind => &[][..],
         Tool::Address => &["-fsanitize=address"],
         Tool::Thread => &["-fsanitize=thread"],
     });
-    gcc.arg("-I").arg(root().join("include")).arg(root().join(format!("tests/c/{name}.c"))).arg("-o").arg(&binary);
+    gcc.arg("-I").arg(root().join("include")).arg(root().join(format!("tests/{name}.c"))).arg("-o").arg(&binary);
     gcc.arg("-L").arg(library_dir()).arg(format!("-Wl,-rpath,{}", library_dir().display())).args(["-ldyco", "-lm"]);
+    let tls = name.starts_with("tls/");
+    if tls {
+        gcc.args(["-lssl", "-lcrypto"]);
+    }
     match gcc.output() {
         Ok(output) if output.status.success() => {}
         other => return Outcome::Failed(format!("{gcc:?}: {other:?}")),
@@ -87,11 +155,16 @@ fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
         Tool::Valgrind => {
             let mut valgrind = Command::new("valgrind");
             valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+            valgrind.arg("--show-leak-kinds=definite");
             valgrind.arg(&binary);
             valgrind
         }
         _ => Command::new(&binary),
     };
+    if tls {
+        let (certificate, key) = certificate(&folder);
+        command.args([certificate, key]);
+    }
     if !argument.is_empty() {
         command.arg(argument);
     }
@@ -99,7 +172,7 @@ fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
     command.env("ASAN_OPTIONS", "allocator_may_return_null=1");
     command.env("TSAN_OPTIONS", "allocator_may_return_null=1");
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
-    limit_descriptors(&mut command, None);
+    limit_descriptors(&mut command, Some(4096));
     let ended = match run(&mut command, Duration::from_secs(120), &folder.join("output")) {
         Ok(ended) => ended,
         Err(error) => return Outcome::Failed(format!("{command:?}: {error}")),

@@ -5,7 +5,7 @@
  */
 #include "net.h"
 
-static int ends[2], woken, set;
+static int ends[2], woken, set, unix_sockets;
 static char block[1 << 20];
 
 static void in_recv(void *argument) {
@@ -43,15 +43,22 @@ static void in_wait_read(void *argument) {
     woken++;
 }
 
+/* Nothing was sent, or, of TCP, what its window probes have made room for after it was full. */
+static void cut_short(ssize_t sent) {
+    int error = errno;
+    if (unix_sockets || sent < 0) CHECK(sent == -1 && error == EBADF);
+    CHECK(sent < (ssize_t)sizeof block);
+}
+
 static void in_send(void *argument) {
     (void)argument;
-    CHECK_ERRNO(send(ends[0], block, sizeof block, 0), EBADF);
+    cut_short(send(ends[0], block, sizeof block, 0));
     woken++;
 }
 
 static void in_write(void *argument) {
     (void)argument;
-    CHECK_ERRNO(write(ends[0], block, sizeof block), EBADF);
+    cut_short(write(ends[0], block, sizeof block));
     woken++;
 }
 
@@ -106,6 +113,7 @@ static const proc_coroutine waiters[] = {in_recv, in_dyco_recv, in_read, in_recv
 
 static int spawn_waiters(int family) {
     stream_pair(family, ends);
+    unix_sockets = family == AF_UNIX;
     fill(ends[0]);
     for (size_t i = 0; i < COUNT(waiters); i++) spawn(waiters[i], NULL);
     spawn(in_wait_read, (void *)-1);

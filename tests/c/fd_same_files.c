@@ -31,7 +31,7 @@ static void close_reader(void *argument) {
 
 /* The ends of a pipe or a FIFO that is open: the same. */
 static void pipe_calls(void) {
-    char b[16];
+    char b[16] = "";
     struct iovec pieces[2] = {{b, 2}, {b + 4, 8}}, none[2] = {{b, 0}, {b, 0}};
     after(50, write_hello, NULL);
     COMES(50, TRY(read(ends[0], b, sizeof b)));

@@ -217,14 +217,19 @@ static inline void close_pair(int ends[2]) {
     CHECK_EQ(close(ends[1]), 0);
 }
 
-/* Fills what the peer would have to take, without waiting; the number of bytes. */
+/* Fills what the peer would have to take, without waiting for it; the number of bytes. What TCP has accepted is on its way
+ * for a moment, and makes room when it arrives. */
 static inline size_t fill(int fd) {
     static char zeros[4096];
-    size_t total = 0;
-    for (size_t piece = sizeof zeros; piece > 0; piece /= 2) {
-        ssize_t n;
-        while ((n = syscall(SYS_sendto, fd, zeros, piece, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0)) > 0) total += (size_t)n;
-    }
+    size_t total = 0, before;
+    do {
+        before = total;
+        for (size_t piece = sizeof zeros; piece > 0; piece /= 2) {
+            ssize_t n;
+            while ((n = syscall(SYS_sendto, fd, zeros, piece, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0)) > 0) total += (size_t)n;
+        }
+        if (total > before) syscall(SYS_nanosleep, &(struct timespec){0, 5000000}, NULL);
+    } while (total > before);
     return total;
 }
 

@@ -89,7 +89,7 @@ static void receive_datagram(void *argument) {
 }
 
 static void errors(void *argument) {
-    char b[4];
+    char b[4] = "";
     int fd;
     (void)argument;
     CHECK_ERRNO(dyco_socket(-1, 0, 0), EAFNOSUPPORT);

@@ -4,7 +4,11 @@
  */
 #include "tls.h"
 
-enum { CLIENTS = 500, SILENT = 20, MESSAGES = 10 };
+enum { SILENT = 20, MESSAGES = 10 };
+
+/* The argument after the certificate and its key, if there is one. */
+static int clients = 500;
+
 static uint16_t port;
 static int listener, good, together, most;
 
@@ -23,7 +27,7 @@ static void serves(void *argument) {
 
 static void accepts(void *argument) {
     (void)argument;
-    for (int i = 0; i < CLIENTS + SILENT; i++) {
+    for (int i = 0; i < clients + SILENT; i++) {
         int fd = accept(listener, NULL, NULL);
         CHECK(fd >= 0);
         spawn_own(serves, (void *)(intptr_t)fd, 65536);
@@ -36,7 +40,7 @@ static void talks(void *argument) {
     SSL *ssl = session(client_context, fd);
     CHECK_EQ(dyco_SSL_connect(ssl), 1);
     if (++together > most) most = together;
-    while (most < CLIENTS) dyco_coroutine_sleep(10);
+    while (most < clients) dyco_coroutine_sleep(10);
     for (int i = 0; i < MESSAGES; i++) {
         int size = snprintf(text, sizeof text, "client %d, message %d", (int)(intptr_t)argument, i);
         write_all(ssl, text, size);
@@ -54,19 +58,20 @@ static void talks(void *argument) {
 static void is_silent(void *argument) {
     (void)argument;
     int fd = connect_to(port);
-    while (good < CLIENTS) dyco_coroutine_sleep(10);
+    while (good < clients) dyco_coroutine_sleep(10);
     close(fd);
 }
 
 int main(int argc, char **argv) {
-    CHECK_EQ(argc, 3);
+    CHECK(argc >= 3);
+    if (argc > 3) clients = atoi(argv[3]);
     make_contexts(argv);
     listener = listen_on_loopback(&port);
     spawn_own(accepts, NULL, 65536);
     for (int i = 0; i < SILENT; i++) spawn(is_silent, NULL);
-    for (intptr_t i = 0; i < CLIENTS; i++) spawn_own(talks, (void *)i, 65536);
+    for (intptr_t i = 0; i < clients; i++) spawn_own(talks, (void *)i, 65536);
     run_all();
-    CHECK_EQ(good, CLIENTS);
-    CHECK_EQ(most, CLIENTS);
+    CHECK_EQ(good, clients);
+    CHECK_EQ(most, clients);
     return test_done();
 }
