@@ -16,7 +16,7 @@
 static unsigned seed;
 static int live, ended, spawned;
 static struct { int fd[2]; } pairs[SLOTS];
-static char memory[WORKERS][8192];
+static char memory[WORKERS][20480]; /* AddressSanitizer makes frames twice as large */
 static int cids[WORKERS];
 
 static unsigned next(unsigned *state) {
