@@ -85,7 +85,7 @@ const PROGRAMS: &[Watched] = &[
     ("c/semaphore", "", MEMORY),
     // Sockets and hooks.
     ("c/sock_calls", "", ALL),
-    ("c/sock_accept_shared", "", ALL),
+    ("c/sock_accept_shared", "", &[Tool::Address, Tool::Thread]), // valgrind knows no io_uring
     ("c/sock_pass_descriptor", "", MEMORY),
     ("c/fd_close_wakes", "", MEMORY),
     ("c/fd_many_waiters", "", ALL),
