@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::program::{Machine, Mode, Program};
 use harness::report::{Outcome, Report};
@@ -56,11 +56,9 @@ fn test_machine(report: &Report, programs: &[Program], machine: Machine) {
     }
     Report::in_parallel(&cases, |(program, mode)| {
         let name = name(program, *mode);
-        let began = Instant::now();
-        let outcome = Outcome::of_two_tries(&name, || {
+        report.try_twice(&name, || {
             test(program, machine, *mode, &scratch(&format!("programs/{}", name.replace(' ', "/"))))
         });
-        report.add(&name, outcome, began.elapsed());
     });
 }
 

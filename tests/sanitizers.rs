@@ -3,7 +3,7 @@
 //! nothing definitely lost.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::report::{Outcome, Report};
 use harness::run::{limit_descriptors, run};
@@ -121,9 +121,7 @@ fn main() {
         library_dir();
     }
     Report::in_parallel(&cases, |(tool, (name, argument, _), title)| {
-        let began = Instant::now();
-        let outcome = Outcome::of_two_tries(title, || test(*tool, name, argument, title));
-        report.add(title, outcome, began.elapsed());
+        report.try_twice(title, || test(*tool, name, argument, title));
     });
     report.finish()
 }

@@ -14,20 +14,6 @@ pub enum Outcome {
     Failed(String),
 }
 
-impl Outcome {
-    /// The outcome of `test`, which is tried once more when it fails: real peers, emulators and busy machines have their
-    /// moods. The first failure is shown all the same. What is broken fails twice.
-    pub fn of_two_tries(name: &str, test: impl Fn() -> Outcome) -> Outcome {
-        match test() {
-            Outcome::Failed(why) => {
-                println!("{name}: once more, after\n{why}");
-                test()
-            }
-            outcome => outcome,
-        }
-    }
-}
-
 /// Collects outcomes and prints a line for each.
 pub struct Report {
     filters: Vec<String>,
@@ -40,6 +26,8 @@ struct Counts {
     passed: usize,
     skipped: usize,
     failed: Vec<String>,
+    /// Failed first, and then not.
+    unsteady: Vec<String>,
 }
 
 impl Report {
@@ -51,6 +39,22 @@ impl Report {
 
     pub fn is_wanted(&self, name: &str) -> bool {
         self.filters.iter().all(|filter| name.contains(filter.as_str()))
+    }
+
+    /// Runs `test`, once more when it fails: real peers, emulators and busy machines have their moods, and what is broken
+    /// fails twice. What is broken now and then does not: so the first failure is shown, and named again at the end.
+    pub fn try_twice(&self, name: &str, test: impl Fn() -> Outcome) {
+        let mut began = Instant::now();
+        let mut outcome = test();
+        if let Outcome::Failed(why) = &outcome {
+            println!("{name}: once more, after\n{why}");
+            began = Instant::now();
+            outcome = test();
+            if !matches!(outcome, Outcome::Failed(_)) {
+                self.counts.lock().expect("no panic while held").unsteady.push(name.to_string());
+            }
+        }
+        self.add(name, outcome, began.elapsed());
     }
 
     pub fn add(&self, name: &str, outcome: Outcome, took: Duration) {
@@ -91,6 +95,9 @@ impl Report {
     /// Prints the sum and ends the process.
     pub fn finish(self) -> ! {
         let counts = self.counts.into_inner().expect("no panic while held");
+        for name in &counts.unsteady {
+            println!("test {name} ... UNSTEADY: failed, and passed when tried once more");
+        }
         if !counts.failed.is_empty() {
             println!("\nfailures:\n    {}", counts.failed.join("\n    "));
         }
