@@ -6,29 +6,25 @@
 //! coroutines hold is read from one signalfd in the scheduler's poller.
 //!
 //! A signal to the process is read by whichever thread comes first, and posted to the others. One to a thread
-//! (pthread_kill, raise) stays with that thread.
-//!
-//! A holder keeps [`QUEUE`] signals; of those that come after (or for which there is no memory) only that they came: one
-//! of each number, in [`Holder::overflow`].
+//! (pthread_kill, raise) stays with that thread (`delivery`). What a coroutine has yet to take is kept in its `holder`.
 
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{c_int, signalfd_siginfo};
 
-use super::{Current, Scheduler, registry};
-use crate::coroutine::{Waiter, Wake};
+use super::{Current, Scheduler};
+use crate::coroutine::Wake;
 use crate::list::{Link, List};
 use crate::sys::clock::Instant;
 use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
 
-/// How many signals a holder keeps.
-const QUEUE: u32 = 1024;
+mod delivery;
+mod holder;
 
-/// `si_code` of a signal to one thread.
-const SI_TKILL: i32 = -6;
+pub use holder::Holder;
 
 /// The signals that libc keeps for itself: nobody blocks them.
 const OF_LIBC: u64 = bit(32) | bit(33);
@@ -49,25 +45,6 @@ pub struct Signals {
     blocked_before: Set,
     /// In a forked child until its loop turns, that a program which it becomes starts with a clean mask.
     suspended: bool,
-}
-
-/// The signals of one coroutine.
-#[repr(C)]
-pub struct Holder {
-    link: Link,
-    set: Set,
-    /// Its coroutine, while it waits.
-    waiter: List,
-    queue: List,
-    queued: u32,
-    /// Signals that came and could not be kept.
-    overflow: Set,
-}
-
-#[repr(C)]
-struct Queued {
-    link: Link,
-    info: signalfd_siginfo,
 }
 
 const fn bit(signal: u32) -> Set {
@@ -202,7 +179,7 @@ impl Scheduler {
         self.resume_signals();
         // What has come already is for those who hold it already.
         self.read_signals();
-        let holder = memory::zeroed::<Holder>()?.as_ptr();
+        let holder = Holder::new(set)?;
         let before = self.signals.held();
         if let Err(errno) = self.open_signals(before | set) {
             // SAFETY: the holder is nobody's yet.
@@ -212,13 +189,8 @@ impl Scheduler {
         self.signals.blocked_before |= mask(libc::SIG_BLOCK, set) & set & !before;
         self.signals.held.store(before | set, Relaxed);
         each(set).for_each(|signal| self.signals.counts[signal as usize - 1] += 1);
-        // SAFETY: fresh memory that does not move.
-        unsafe {
-            (*holder).set = set;
-            List::init(&raw mut (*holder).waiter);
-            List::init(&raw mut (*holder).queue);
-            List::push_back(&raw mut self.signals.holders, &raw mut (*holder).link);
-        }
+        // SAFETY: a new holder, in no list.
+        unsafe { List::push_back(&raw mut self.signals.holders, &raw mut (*holder).link) };
         Ok(holder)
     }
 
@@ -280,54 +252,6 @@ impl Scheduler {
         }
     }
 
-    /// Reads the signals that have come, for those who hold them here and in other threads.
-    pub(super) fn read_signals(&mut self) {
-        if self.signals.fd < 0 {
-            return;
-        }
-        // SAFETY: plain data, valid when zero.
-        let mut info: signalfd_siginfo = unsafe { core::mem::zeroed() };
-        loop {
-            // SAFETY: `info` is valid for the call; the descriptor does not block.
-            let size = unsafe { syscall_raw!(SYS_read, self.signals.fd, &raw mut info, size_of_val(&info)) };
-            if size != size_of_val(&info) as isize {
-                return;
-            }
-            self.deliver_signal(&info);
-            if info.ssi_code != SI_TKILL {
-                registry::tell_signal(&info);
-            }
-        }
-    }
-
-    /// Queues a signal for those who hold it here.
-    pub(super) fn deliver_signal(&mut self, info: &signalfd_siginfo) {
-        let scheduler: *mut Scheduler = self;
-        // SAFETY: the list holds valid holders, and does not change when their coroutines are woken.
-        unsafe {
-            let holders = &raw mut (*scheduler).signals.holders;
-            let mut link = (*holders).first();
-            while !link.is_null() {
-                let holder: *mut Holder = link.cast();
-                link = (*holders).after(link);
-                if (*holder).set & bit(info.ssi_signo) != 0 {
-                    (*holder).queue(info);
-                    let waiter: *mut Waiter = (*holder).waiter.first().cast();
-                    if !waiter.is_null() {
-                        (*scheduler).unpark((*waiter).coroutine, Wake::Ready);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Signals of which another thread could only tell that they came.
-    pub(super) fn deliver_signals(&mut self, set: Set) {
-        for signal in each(set) {
-            self.deliver_signal(&bare(signal));
-        }
-    }
-
     /// In a forked child: the mask is the program's own again until the loop turns or a coroutine waits for a signal, so
     /// that exec starts the next program clean. What came to the parent is not the child's.
     pub(super) fn suspend_signals(&mut self) {
@@ -367,47 +291,3 @@ impl Scheduler {
         // Without a descriptor, the next turn tries again.
     }
 }
-
-impl Holder {
-    fn queue(&mut self, info: &signalfd_siginfo) {
-        let node = if self.queued < QUEUE { memory::zeroed::<Queued>().ok() } else { None };
-        match node {
-            Some(node) => {
-                // SAFETY: fresh memory, ours until it is taken off the queue.
-                unsafe {
-                    (*node.as_ptr()).info = *info;
-                    List::push_back(&raw mut self.queue, &raw mut (*node.as_ptr()).link);
-                }
-                self.queued += 1;
-            }
-            None => self.overflow |= bit(info.ssi_signo),
-        }
-    }
-
-    fn take(&mut self) -> Option<signalfd_siginfo> {
-        // SAFETY: the queue holds `Queued`s, of which `link` is the first field; off the queue they are ours to free.
-        unsafe {
-            let node: *mut Queued = List::pop_front(&raw mut self.queue).cast();
-            if !node.is_null() {
-                let info = (*node).info;
-                memory::free(node);
-                self.queued -= 1;
-                return Some(info);
-            }
-        }
-        let signal = each(self.overflow).next()?;
-        self.overflow &= !bit(signal);
-        Some(bare(signal))
-    }
-}
-
-/// All that is known of a signal of which only the number was kept.
-fn bare(signal: u32) -> signalfd_siginfo {
-    // SAFETY: plain data, valid when zero.
-    let mut info: signalfd_siginfo = unsafe { core::mem::zeroed() };
-    info.ssi_signo = signal;
-    info
-}
-
-// Links are taken for what they are the first field of.
-const _: () = assert!(memoffset::offset_of!(Holder, link) == 0 && memoffset::offset_of!(Queued, link) == 0);
