@@ -42,7 +42,7 @@ static void forks(void *argument) {
         CHECK_EQ(dyco_coroutine_waitRead(pair[0], 5), 0); /* shared with the parent */
         for (int i = 0; i < 10; i++) spawn(child_of_child, NULL);
         spawn_own(child_of_child, NULL, 16384);
-        dyco_coroutine_sleep(20);
+        while (finished < 11) dyco_coroutine_sleep(5);
         CHECK_EQ(finished, 11);
         for (size_t i = 0; i < sizeof block; i++) CHECK_EQ(block[i], 42);
         if (argument) _exit(0);
