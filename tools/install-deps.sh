@@ -36,6 +36,16 @@ need openssl openssl
 need libhiredis-dev /usr/include/hiredis/hiredis.h
 need redis-server redis-server
 need curl curl
+# Client libraries, and the servers that they are tested with.
+need libpq-dev /usr/include/postgresql/libpq-fe.h
+need postgresql /usr/lib/postgresql/*/bin/postgres
+need libmariadb-dev /usr/include/mariadb/mysql.h
+need mariadb-server /usr/sbin/mariadbd
+need libmemcached-dev /usr/include/libmemcached/memcached.h
+need memcached memcached
+need libcurl4-openssl-dev /usr/include/*/curl/curl.h
+need nginx /usr/sbin/nginx
+need libsqlite3-dev /usr/include/sqlite3.h
 if [ "$(uname -m)" = x86_64 ]; then
     need qemu-user qemu-aarch64
     need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
@@ -56,6 +66,13 @@ if [ -n "$packages" ]; then
             }
         fi
         echo "Installing Debian packages for the tests:$packages"
+        # The tests start servers of their own; the system's need not run, and might find their ports taken.
+        policy=/usr/sbin/policy-rc.d
+        if ! [ -e $policy ]; then
+            trap '$sudo rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+            $sudo chmod +x $policy
+        fi
         $sudo apt-get update -qq
         # shellcheck disable=SC2086 # one word per package
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -4,6 +4,7 @@
 pub mod program;
 pub mod report;
 pub mod run;
+pub mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};

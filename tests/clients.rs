@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Client libraries as the distribution ships them, against real servers: 50 coroutines on one thread make blocking
+//! calls that take the server half a second, and all get their answers in little more than that. Outside coroutines,
+//! with the library linked or preloaded, the same programs do and say what they do without it, and are as fast.
+//! `cargo test -p dyco-tests --test clients -- redis rate` selects by words in the names.
+
+#[path = "clients/servers.rs"]
+mod servers;
+#[path = "clients/slow.rs"]
+mod slow;
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::report::{Outcome, Report};
+use harness::run::{limit_descriptors, run};
+use harness::server::find_command;
+use harness::{library_dir, root, scratch};
+
+use servers::Place;
+
+struct Client {
+    name: &'static str,
+    /// tests/clients/PROGRAM.c
+    program: &'static str,
+    /// What pkg-config knows, and Debian's package of it.
+    library: (&'static str, &'static str),
+    /// The server's command, and Debian's package of it.
+    server: (&'static str, &'static str),
+    start: fn(&Path) -> Result<Place, String>,
+}
+
+const CLIENTS: [Client; 8] = [
+    Client {
+        name: "redis",
+        program: "redis",
+        library: ("hiredis", "libhiredis-dev"),
+        server: ("redis-server", "redis-server"),
+        start: servers::redis,
+    },
+    Client {
+        name: "postgresql",
+        program: "postgresql",
+        library: ("libpq", "libpq-dev"),
+        server: ("postgres", "postgresql"),
+        start: servers::postgres,
+    },
+    Client {
+        name: "mariadb",
+        program: "mariadb",
+        library: ("libmariadb", "libmariadb-dev"),
+        server: ("mariadbd", "mariadb-server"),
+        start: servers::mariadb,
+    },
+    Client {
+        name: "memcached",
+        program: "memcached",
+        library: ("libmemcached", "libmemcached-dev"),
+        server: ("memcached", "memcached"),
+        start: servers::memcached,
+    },
+    Client {
+        name: "curl-http",
+        program: "curl",
+        library: ("libcurl", "libcurl4-openssl-dev"),
+        server: ("nginx", "nginx"),
+        start: |folder| servers::nginx_for_curl(folder, false),
+    },
+    Client {
+        name: "curl-https",
+        program: "curl",
+        library: ("libcurl", "libcurl4-openssl-dev"),
+        server: ("nginx", "nginx"),
+        start: |folder| servers::nginx_for_curl(folder, true),
+    },
+    Client {
+        name: "bio-http",
+        program: "openssl",
+        library: ("openssl", "libssl-dev"),
+        server: ("nginx", "nginx"),
+        start: |folder| servers::nginx_for_openssl(folder, false),
+    },
+    Client {
+        name: "bio-https",
+        program: "openssl",
+        library: ("openssl", "libssl-dev"),
+        server: ("nginx", "nginx"),
+        start: |folder| servers::nginx_for_openssl(folder, true),
+    },
+];
+
+/// How a program meets the library.
+#[derive(Clone, Copy, PartialEq)]
+enum Link {
+    /// Not at all.
+    Plain,
+    Shared,
+    Archive,
+    /// By LD_PRELOAD: the program of `Plain`.
+    Preload,
+}
+
+impl Link {
+    const ALL: [(Link, &str); 4] =
+        [(Link::Plain, "plain"), (Link::Shared, "shared"), (Link::Archive, "archive"), (Link::Preload, "preload")];
+}
+
+/// What is tried with each client.
+const CASES: [&str; 8] = [
+    "coroutines shared",
+    "coroutines archive",
+    "threads shared",
+    "threads preload",
+    "talk inside",
+    "talk shared",
+    "talk preload",
+    "rate",
+];
+
+fn main() {
+    let report = Report::from_args();
+    for client in &CLIENTS {
+        let wanted: Vec<&str> =
+            CASES.into_iter().filter(|case| report.is_wanted(&format!("{} {case}", client.name))).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        if let Some(missing) = missing(client) {
+            report.add(client.name, Outcome::Skipped(format!("needs {missing}")), Duration::ZERO);
+            continue;
+        }
+        let folder = scratch(&format!("clients/{}", client.name));
+        let began = Instant::now();
+        match prepare(client, &folder) {
+            Ok(place) => {
+                let bench = Bench { folder, place, talk: OnceCell::new() };
+                for case in wanted {
+                    let name = format!("{} {case}", client.name);
+                    let began = Instant::now();
+                    let outcome = Outcome::of_two_tries(&name, || bench.test(case));
+                    report.add(&name, outcome, began.elapsed());
+                }
+            }
+            Err(why) => report.add(client.name, Outcome::Failed(why), began.elapsed()),
+        }
+    }
+    report.finish()
+}
+
+/// The package that is missing for this client.
+fn missing(client: &Client) -> Option<&'static str> {
+    let exists = Command::new("pkg-config").args(["--exists", client.library.0]).status();
+    if !exists.is_ok_and(|status| status.success()) {
+        return Some(client.library.1);
+    }
+    let server = client.server.0;
+    (!server.is_empty() && find_command(server).or_else(|| servers::find_postgres(server)).is_none())
+        .then_some(client.server.1)
+}
+
+/// Builds the programs, and starts the servers; a port that was free may be so no longer, so that is tried again.
+fn prepare(client: &Client, folder: &Path) -> Result<Place, String> {
+    for (link, name) in Link::ALL {
+        if link != Link::Preload {
+            build(client, link, &folder.join(name))?;
+        }
+    }
+    (0..3)
+        .find_map(|again| {
+            let place = (client.start)(&scratch(&format!("clients/{}/server{again}", client.name)));
+            if place.is_ok() || again == 2 { Some(place) } else { None }
+        })
+        .expect("the last one counts")
+}
+
+fn build(client: &Client, link: Link, program: &Path) -> Result<(), String> {
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    for folder in ["include", "tests/c"] {
+        gcc.arg("-I").arg(root().join(folder));
+    }
+    gcc.arg(root().join(format!("tests/clients/{}.c", client.program))).arg("-o").arg(program);
+    match link {
+        Link::Shared => {
+            gcc.arg("-L").arg(library_dir()).arg(format!("-Wl,-rpath,{}", library_dir().display())).arg("-ldyco")
+        }
+        Link::Archive => gcc.arg(library_dir().join("libdyco.a")),
+        Link::Plain | Link::Preload => gcc.arg("-DPLAIN"),
+    };
+    let flags = Command::new("pkg-config").args(["--cflags", "--libs", client.library.0]).output();
+    let flags = flags.map_err(|error| format!("pkg-config: {error}"))?.stdout;
+    gcc.args(String::from_utf8_lossy(&flags).split_whitespace()).args(["-ldl", "-lm"]);
+    let output = gcc.output().map_err(|error| format!("gcc: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+/// A client's programs and its servers.
+struct Bench {
+    folder: PathBuf,
+    place: Place,
+    /// What the program says without the library.
+    talk: OnceCell<Result<String, String>>,
+}
+
+impl Bench {
+    fn test(&self, case: &str) -> Outcome {
+        let result = match case.split_once(' ') {
+            Some(("coroutines", name)) => self.run("coroutines", link(name)).map(|says| print!("{says}")),
+            Some(("threads", name)) => self.run("threads", link(name)).map(|_| ()),
+            Some(("talk", "inside")) => self.talk("talk-inside", Link::Shared),
+            Some(("talk", name)) => self.talk("talk", link(name)),
+            _ => self.rate(),
+        };
+        match result {
+            Ok(()) => Outcome::Passed,
+            Err(why) => Outcome::Failed(why),
+        }
+    }
+
+    /// Runs a mode of the program, and returns what it says.
+    fn run(&self, mode: &str, link: Link) -> Result<String, String> {
+        let name = Link::ALL.iter().find(|(other, _)| *other == link).expect("all are there").1;
+        let mut command = Command::new(self.folder.join(if link == Link::Preload { "plain" } else { name }));
+        command.arg(mode).args(&self.place.args).current_dir(&self.folder);
+        if link == Link::Preload {
+            command.env("LD_PRELOAD", library_dir().join("libdyco.so"));
+        }
+        limit_descriptors(&mut command, Some(1024));
+        let log = self.folder.join(format!("{mode}-{name}.log"));
+        let ended =
+            run(&mut command, Duration::from_secs(60), &log).map_err(|error| format!("{command:?}: {error}"))?;
+        match ended.output.strip_suffix("test_done\n") {
+            Some(says) if ended.status.is_some_and(|status| status.success()) => Ok(says.to_string()),
+            _ => Err(format!("{}\n--- {:?}; to repeat: {command:?}", ended.output.trim_end(), ended.status)),
+        }
+    }
+
+    /// Whether the program says what it says without the library.
+    fn talk(&self, mode: &str, link: Link) -> Result<(), String> {
+        let wanted = self.talk.get_or_init(|| self.run("talk", Link::Plain)).clone()?;
+        let says = self.run(mode, link)?;
+        if says == wanted {
+            return Ok(());
+        }
+        let differs = says.lines().zip(wanted.lines()).find(|(one, other)| one != other);
+        Err(format!("{mode} differs, with and without the library: {differs:#?}\n{says}"))
+    }
+
+    /// Compares the times of quick calls in a thread, with and without the library: the best of several runs.
+    fn rate(&self) -> Result<(), String> {
+        const LINKS: [Link; 3] = [Link::Plain, Link::Shared, Link::Preload];
+        let mut best = [f64::INFINITY; 3];
+        let mut ratios = [0.0; 2];
+        // A busy machine gets some more rounds.
+        for round in 0..8 {
+            for (best, link) in best.iter_mut().zip(LINKS) {
+                let says = self.run("rate", link)?;
+                let time = says.split(' ').next().and_then(|number| number.parse::<f64>().ok());
+                *best = best.min(time.ok_or(says)?);
+            }
+            ratios = [best[1] / best[0], best[2] / best[0]];
+            if round >= 2 && ratios.iter().all(|ratio| (0.97..1.03).contains(ratio)) {
+                break;
+            }
+        }
+        let [shared, preload] = ratios;
+        let plain = best[0];
+        println!(
+            "a quick call in a thread: {plain:.0} ns; with the library {shared:.3} of that, preloaded {preload:.3}"
+        );
+        if shared.max(preload) < 1.1 { Ok(()) } else { Err("slower with the library".to_string()) }
+    }
+}
+
+fn link(name: &str) -> Link {
+    Link::ALL.iter().find(|(_, other)| *other == name).expect("a case names a link").0
+}
