@@ -41,6 +41,11 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// No server at all: a file, and how it is used.
+pub fn file(folder: &Path, how: &str) -> Started {
+    Ok(Place::new(&[&folder.join("file").to_string_lossy(), how], Vec::new()))
+}
+
 pub fn redis(folder: &Path) -> Started {
     let port = free_port();
     let mut redis = command("redis-server");
