@@ -7,7 +7,7 @@ use core::ptr;
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pieces::{Pieces, message, write_nowait};
-use super::waits::EAGAIN;
+use super::waits::{EAGAIN, option};
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
 use crate::scheduler::{Direction, in_vfork_child};
@@ -142,12 +142,14 @@ const CONNECTING: Errno = Errno(libc::EINPROGRESS);
 fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
     if waits.is_drained() {
         waits.park()?;
+        take_error(waits)?;
     }
     loop {
         match attempt() {
             Err(EAGAIN) => await_room(waits)?,
             result => return result,
         }
+        take_error(waits)?;
     }
 }
 
@@ -156,6 +158,15 @@ fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Resul
 fn await_room(waits: &mut Waits) -> Result<()> {
     let may_deceive = !descriptors::get(waits.fd).stream();
     if may_deceive && waits.poll() != 0 { waits.back_off() } else { waits.park() }
+}
+
+/// What has happened to the socket meanwhile. A sender that Linux has let wait gets that; one that comes later to a UNIX
+/// socket learns only that the peer has gone, with SIGPIPE.
+fn take_error(waits: &Waits) -> Result<()> {
+    match if waits.has_error() { option(waits.fd, libc::SO_ERROR) } else { Ok(0) } {
+        Ok(error @ 1..) => Err(Errno(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Tries until something is sent on a connection that is being made.
