@@ -151,10 +151,7 @@ fn main() {
             Ok(place) => {
                 let bench = Bench { folder, place, talk: OnceCell::new() };
                 for case in wanted {
-                    let name = format!("{} {case}", client.name);
-                    let began = Instant::now();
-                    let outcome = Outcome::of_two_tries(&name, || bench.test(case));
-                    report.add(&name, outcome, began.elapsed());
+                    report.try_twice(&format!("{} {case}", client.name), || bench.test(case));
                 }
             }
             Err(why) => report.add(client.name, Outcome::Failed(why), began.elapsed()),
