@@ -175,6 +175,13 @@ unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iove
             };
         }
         waits.park()?;
+        // A terminal that is hung up is at its end; whom Linux has let wait gets the error.
+        if kind == libc::S_IFCHR && waits.poll() & c_int::from(libc::POLLHUP) != 0 {
+            return match plainly() {
+                Ok(0) => Err(Errno(libc::EIO)),
+                result => result,
+            };
+        }
     }
     plainly()
 }

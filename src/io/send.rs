@@ -140,7 +140,8 @@ const CONNECTING: Errno = Errno(libc::EINPROGRESS);
 /// Tries until something is sent, or fails otherwise than with EAGAIN.
 #[inline(always)]
 fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
-    if waits.is_drained() {
+    // An error that is there before the call waits is for the call itself to find.
+    if waits.is_drained() && !waits.has_error() {
         waits.park()?;
         take_error(waits)?;
     }
