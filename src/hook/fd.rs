@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptors of any kind: reading, writing, closing.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_uint};
 
 use libc::{c_void, iovec, size_t, ssize_t};
 
@@ -52,4 +52,14 @@ unsafe extern "C" fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssiz
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close(fd: c_int) -> c_int {
     closing::close(fd)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    closing::close_range(first, last, flags)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn closefrom(first: c_int) {
+    closing::closefrom(first);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the compiler calls instead in programs built with _FORTIFY_SOURCE, when it knows the buffer's size.
 
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 
 use libc::{c_void, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use crate::io::Caller::Libc;
+use crate::io::open::{self, HERE};
 use crate::io::{c_number, c_size, file, poll, receive};
 use crate::scheduler::current;
 use crate::sys::next::{self, buffer_overflow};
@@ -80,5 +81,45 @@ unsafe extern "C" fn __ppoll_chk(
         Some(current) => c_number(unsafe { poll::ppoll(current, fds, count, timeout, mask) }),
         // SAFETY: see `__read_chk`.
         None => unsafe { next::__ppoll_chk(fds, count, timeout, mask, room) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __open_2(path: *const c_char, flags: c_int) -> c_int {
+    match current() {
+        // SAFETY: see `__read_chk`.
+        Some(current) if !open::is_making(flags) => c_number(unsafe { open::openat(current, HERE, path, flags, 0) }),
+        // SAFETY: see `__read_chk`.
+        _ => open::note(unsafe { next::__open_2(path, flags) }),
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __open64_2(path: *const c_char, flags: c_int) -> c_int {
+    match current() {
+        // SAFETY: see `__read_chk`.
+        Some(current) if !open::is_making(flags) => c_number(unsafe { open::openat(current, HERE, path, flags, 0) }),
+        // SAFETY: see `__read_chk`.
+        _ => open::note(unsafe { next::__open64_2(path, flags) }),
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __openat_2(dir: c_int, path: *const c_char, flags: c_int) -> c_int {
+    match current() {
+        // SAFETY: see `__read_chk`.
+        Some(current) if !open::is_making(flags) => c_number(unsafe { open::openat(current, dir, path, flags, 0) }),
+        // SAFETY: see `__read_chk`.
+        _ => open::note(unsafe { next::__openat_2(dir, path, flags) }),
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __openat64_2(dir: c_int, path: *const c_char, flags: c_int) -> c_int {
+    match current() {
+        // SAFETY: see `__read_chk`.
+        Some(current) if !open::is_making(flags) => c_number(unsafe { open::openat(current, dir, path, flags, 0) }),
+        // SAFETY: see `__read_chk`.
+        _ => open::note(unsafe { next::__openat64_2(dir, path, flags) }),
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sockets.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_uint};
 
-use libc::{c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_void, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use crate::io::Caller::Libc;
-use crate::io::{accept, c_number, c_size, connect, receive, send, socket as sockets};
+use crate::io::{accept, c_number, c_size, connect, messages, receive, send, socket as sockets};
 use crate::scheduler::current;
 use crate::sys::next;
 
@@ -128,6 +128,32 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) ->
         Some(current) => c_size(unsafe { send::sendmsg(Libc(current), fd, message, flags) }),
         // SAFETY: see `socketpair`; `message` is the one that was sent.
         None => unsafe { send::note(next::sendmsg(fd, message, flags), message) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recvmmsg(
+    fd: c_int,
+    list: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+    timeout: *mut timespec,
+) -> c_int {
+    match current() {
+        // SAFETY: see `socketpair`.
+        Some(current) => c_number(unsafe { messages::recvmmsg(current, fd, list, count, flags, timeout) }),
+        // SAFETY: see `socketpair`; the list is the one that was received.
+        None => unsafe { messages::note_outside_received(next::recvmmsg(fd, list, count, flags, timeout), list) },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendmmsg(fd: c_int, list: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    match current() {
+        // SAFETY: see `socketpair`.
+        Some(current) => c_number(unsafe { messages::sendmmsg(current, fd, list, count, flags) }),
+        // SAFETY: see `socketpair`; the list is the one that was sent.
+        None => unsafe { messages::note_outside_sent(next::sendmmsg(fd, list, count, flags), list) },
     }
 }
 

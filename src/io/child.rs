@@ -9,7 +9,7 @@ use core::ffi::c_int;
 
 use libc::{id_t, pid_t, rusage, siginfo_t, timespec};
 
-use crate::poller::descriptors;
+use crate::poller::descriptors::{self, flag};
 use crate::scheduler::children::{self, Report, Wanted};
 use crate::scheduler::{self, Current};
 use crate::sys::clock::{self, Instant, MS, NEVER, deadline_ms};
@@ -206,7 +206,7 @@ fn open_pidfd(pid: id_t) -> c_int {
     // SAFETY: no pointers. Every pidfd is closed on exec.
     match unsafe { syscall!(SYS_pidfd_open, pid, 0) } {
         Ok(fd) => {
-            descriptors::born(fd as c_int, 0);
+            descriptors::born(fd as c_int, flag::INTERNAL);
             fd as c_int
         }
         Err(_) => -1,

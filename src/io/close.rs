@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Closing descriptors: who waits for one learns of it.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_uint};
 
 use super::c_number;
 use crate::poller::descriptors;
@@ -15,7 +15,7 @@ pub fn close(fd: c_int) -> c_int {
         // SAFETY: takes a number only. The table is the parent's, whose descriptor stays open.
         return unsafe { next::close(fd) };
     }
-    if descriptors::get(fd).internal() && is_anonymous(fd) {
+    if is_ours(fd) {
         // A program that closes all numbers there are: this one is none of its own.
         errno::set(Errno(libc::EBADF));
         return -1;
@@ -36,6 +36,12 @@ pub fn close(fd: c_int) -> c_int {
     result
 }
 
+/// Whether the number is a poller's or the like.
+#[inline]
+fn is_ours(fd: c_int) -> bool {
+    descriptors::get(fd).internal() && is_anonymous(fd)
+}
+
 /// Whether the number still belongs to a file without a name, as those of pollers are, and was not closed behind our back
 /// and used again.
 #[cold]
@@ -44,4 +50,63 @@ fn is_anonymous(fd: c_int) -> bool {
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: as above.
     unsafe { syscall!(SYS_fstat, fd, &raw mut stat) }.is_ok() && stat.st_mode & libc::S_IFMT == 0
+}
+
+const UNSHARE: c_int = libc::CLOSE_RANGE_UNSHARE as c_int;
+const CLOEXEC: c_int = libc::CLOSE_RANGE_CLOEXEC as c_int;
+
+/// `close_range`, which spares what is the library's own.
+pub fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    // SAFETY: takes numbers only.
+    let call = |first, last, flags| unsafe { next::close_range(first, last, flags) };
+    if in_vfork_child() || first > last || flags & !(UNSHARE | CLOEXEC) != 0 || flags & CLOEXEC != 0 {
+        // What is ours is closed on exec anyway.
+        return call(first, last, flags);
+    }
+    // Closes nothing, but tells whether the kernel has the call, and makes the table the thread's own if asked to.
+    let result = call(c_uint::MAX, c_uint::MAX, flags);
+    if result < 0 {
+        return result;
+    }
+    let mut begin = first;
+    for fd in first..=last.min(descriptors::highest() as c_uint) {
+        let snapshot = descriptors::get(fd as c_int);
+        if is_ours(fd as c_int) {
+            if begin < fd {
+                call(begin, fd - 1, 0);
+            }
+            begin = fd + 1;
+        } else if snapshot.known() || descriptors::watchers(fd as c_int) > 0 {
+            end(fd as c_int, flags & UNSHARE == 0);
+        }
+    }
+    if begin <= last { call(begin, last, 0) } else { 0 }
+}
+
+/// Closes a number of which something is known or for which somebody waits. Not `everywhere`: other threads may have it in
+/// a table of their own.
+fn end(fd: c_int, everywhere: bool) {
+    let closing = descriptor_closing(fd);
+    // SAFETY: takes a number only; what we knew of it is forgotten.
+    let result = unsafe { syscall!(SYS_close, fd) };
+    descriptor_closed(closing, everywhere && result != Err(Errno(libc::EBADF)));
+}
+
+/// `closefrom`.
+pub fn closefrom(first: c_int) {
+    if in_vfork_child() {
+        // SAFETY: takes a number only.
+        return unsafe { next::closefrom(first) };
+    }
+    let before = errno::get();
+    let first = first.max(0);
+    if close_range(first as c_uint, c_uint::MAX, 0) < 0 {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a valid out parameter.
+        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+        for fd in first..limit.rlim_cur.min(1 << 20) as c_int {
+            close(fd);
+        }
+    }
+    errno::set(before);
 }

@@ -7,7 +7,7 @@ use core::ptr;
 use libc::epoll_event;
 
 use super::epoll;
-use crate::poller::descriptors;
+use crate::poller::descriptors::{self, flag};
 use crate::scheduler;
 use crate::sys::{Errno, Result};
 use crate::syscall;
@@ -21,7 +21,7 @@ pub fn init() -> Result<()> {
     current.open_epoll_set(|| {
         // SAFETY: no pointers.
         let fd = unsafe { syscall!(SYS_epoll_create1, libc::EPOLL_CLOEXEC) }? as c_int;
-        descriptors::born(fd, 0);
+        descriptors::born(fd, flag::INTERNAL);
         Ok(fd)
     })
 }

@@ -109,7 +109,7 @@ pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_i
 const NAMELESS: mode_t = 0;
 
 /// What a descriptor is: S_IFREG and its like, or [`NAMELESS`].
-fn kind(fd: c_int) -> Result<mode_t> {
+pub fn kind(fd: c_int) -> Result<mode_t> {
     // SAFETY: a stat of zeros is valid, and a valid out parameter.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: as above.

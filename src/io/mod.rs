@@ -16,10 +16,13 @@ pub mod epoll_set;
 pub mod file;
 pub mod flags;
 pub mod level;
+pub mod messages;
 #[cfg(feature = "hook")]
 pub mod names;
 pub mod offload;
+pub mod open;
 pub mod pieces;
+pub mod pipe;
 pub mod poll;
 pub mod receive;
 pub mod select;
@@ -31,6 +34,7 @@ pub mod terminal;
 pub mod time;
 #[cfg(feature = "ssl")]
 pub mod tls;
+pub mod transfer;
 pub mod wait;
 pub mod waits;
 

@@ -15,7 +15,7 @@ use crate::sys::{Errno, Result};
 use crate::syscall;
 
 /// Flags of calls that the kernel never makes wait.
-const NEVER_WAITS: c_int = libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE;
+pub const NEVER_WAITS: c_int = libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE;
 
 /// Flags under which a TCP call that received less than it asked for has emptied the socket.
 const EMPTYING: c_int = libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITALL;
@@ -179,7 +179,7 @@ fn is_short_of_tcp(fd: c_int, pieces: &Pieces, got: usize) -> bool {
 
 /// Whether the call waits for more after something has come. AF_UNIX does not wait for more to peek at.
 #[inline(always)]
-fn wants_all(fd: c_int, flags: c_int) -> bool {
+pub fn wants_all(fd: c_int, flags: c_int) -> bool {
     flags & libc::MSG_WAITALL != 0 && is_stream(fd) && (flags & libc::MSG_PEEK == 0 || !is_unix(fd))
 }
 
@@ -188,6 +188,7 @@ fn is_stream(fd: c_int) -> bool {
     if snapshot.known() { snapshot.stream() } else { option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM) }
 }
 
-fn is_unix(fd: c_int) -> bool {
+/// Whether it is a UNIX socket.
+pub fn is_unix(fd: c_int) -> bool {
     option(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
 }

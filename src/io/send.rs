@@ -139,7 +139,7 @@ const CONNECTING: Errno = Errno(libc::EINPROGRESS);
 
 /// Tries until something is sent, or fails otherwise than with EAGAIN.
 #[inline(always)]
-fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
+pub fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
     // An error that is there before the call waits is for the call itself to find.
     if waits.is_drained() && !waits.has_error() {
         waits.park()?;
@@ -181,7 +181,7 @@ fn connected(waits: &mut Waits, attempt: impl FnMut() -> Result<usize>) -> Resul
 
 /// Goes on sending what is left after `sent` bytes of a stream. SIGPIPE is for calls that have sent nothing.
 #[cold]
-fn finish(waits: &mut Waits, mut pieces: Pieces, mut sent: usize, flags: c_int) -> usize {
+pub fn finish(waits: &mut Waits, mut pieces: Pieces, mut sent: usize, flags: c_int) -> usize {
     let flags = flags & !libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let total = pieces.left();
     pieces.advance(sent);

@@ -10,8 +10,8 @@ use core::ptr;
 
 use libc::{sigset_t, timespec};
 
-use crate::poller::descriptors;
-use crate::scheduler;
+use crate::poller::descriptors::{self, flag};
+use crate::scheduler::{self, Held};
 use crate::sys::Result;
 use crate::sys::syscall::KERNEL_SIGSET;
 use crate::syscall;
@@ -21,9 +21,7 @@ use crate::syscall;
 pub struct SignalMask(Option<u64>);
 
 /// The signals that end a wait early: a descriptor to wait for, or none.
-pub struct Signals {
-    fd: i32,
-}
+pub struct Signals(Option<Held>);
 
 impl SignalMask {
     /// The wait leaves the thread's mask alone.
@@ -48,39 +46,35 @@ impl SignalMask {
 
     /// Watches for the signals that the thread blocks and the mask does not.
     pub fn watch(self) -> Result<Signals> {
-        let Some(mask) = self.0 else { return Ok(Signals { fd: -1 }) };
+        let Some(mask) = self.0 else { return Ok(Signals(None)) };
         let mut blocked = 0u64;
         // SAFETY: only asks for the thread's mask; `blocked` is valid for the call.
         unsafe {
             syscall!(SYS_rt_sigprocmask, libc::SIG_BLOCK, ptr::null::<u64>(), &raw mut blocked, KERNEL_SIGSET)?;
         }
         let wanted = blocked & !mask;
-        if wanted == 0 {
-            return Ok(Signals { fd: -1 });
-        }
-        // SAFETY: the set is valid for the call.
-        let fd = unsafe {
-            syscall!(SYS_signalfd4, -1isize, &raw const wanted, KERNEL_SIGSET, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
-        }?;
-        descriptors::born(fd as i32, descriptors::flag::NONBLOCK);
-        Ok(Signals { fd: fd as i32 })
+        if wanted == 0 { Ok(Signals(None)) } else { Signals::of(wanted) }
     }
 }
 
 impl Signals {
+    /// A descriptor that can be read when one of these signals has come.
+    pub fn of(set: u64) -> Result<Signals> {
+        let Some(current) = scheduler::current() else { return Ok(Signals(None)) };
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the set is valid for the call.
+        let fd = unsafe { syscall!(SYS_signalfd4, -1isize, &raw const set, KERNEL_SIGSET, flags) }? as i32;
+        descriptors::born(fd, flag::NONBLOCK | flag::INTERNAL);
+        Ok(Signals(Some(current.hold(fd))))
+    }
+
     /// How many descriptors there are to wait for.
     pub fn count(&self) -> usize {
-        usize::from(self.fd >= 0)
+        usize::from(self.0.is_some())
     }
 
     /// The descriptor and its events.
     pub fn event(&self) -> (i32, u32) {
-        (self.fd, libc::POLLIN as u32)
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        scheduler::close_own(self.fd);
+        (self.0.as_ref().map_or(-1, Held::fd), libc::POLLIN as u32)
     }
 }

@@ -10,7 +10,7 @@
 
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64};
 
 use crate::sys::memory;
 use crate::syscall_raw;
@@ -34,7 +34,7 @@ pub mod flag {
     pub const TIMEOUTS: u32 = 64;
     /// A socket of AF_INET or AF_INET6.
     pub const INET: u32 = 128;
-    /// A poller's: the program has not opened it.
+    /// A poller's or the like, of the library's own: the program has not opened it.
     pub const INTERNAL: u32 = 256;
 }
 
@@ -56,6 +56,9 @@ const _: () = assert!(size_of::<Record>() == 32);
 
 /// Null until the library's constructors have run, and for ever when there is no room for the table.
 static TABLE: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
+
+/// No number above has a record that says anything.
+static HIGHEST: AtomicI32 = AtomicI32::new(0);
 
 /// How often this process has forked, or been forked.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -185,6 +188,19 @@ fn renew(fd: i32, flags: u32) {
     // Two threads that end the same number at once may get one generation: there was only one descriptor to end.
     let generation = (record.state.load(Relaxed) >> 32) as u32;
     record.state.store(u64::from(generation.wrapping_add(1)) << 32 | u64::from(flags), SeqCst);
+    reach(fd);
+}
+
+/// There is something to know of this number.
+fn reach(fd: i32) {
+    if fd > HIGHEST.load(Relaxed) {
+        HIGHEST.fetch_max(fd, SeqCst);
+    }
+}
+
+/// The highest number of which anything may be known.
+pub fn highest() -> i32 {
+    HIGHEST.load(SeqCst)
 }
 
 /// Learns facts; they count only if the number is known.
@@ -233,6 +249,7 @@ pub fn watchers(fd: i32) -> u32 {
 pub fn watched(fd: i32) {
     if let Some(record) = record(fd) {
         record.watchers.fetch_add(1, SeqCst);
+        reach(fd);
     }
 }
 

@@ -17,6 +17,8 @@ use crate::syscall_raw;
 pub struct Extras {
     /// Its epoll set; -1: none.
     pub epoll_set: i32,
+    /// A descriptor that its present call has opened and that nobody else knows; -1: none.
+    held: i32,
     /// The signals that it holds; null: none.
     pub(super) signals: *mut Holder,
     /// The child that it waits for.
@@ -46,6 +48,7 @@ impl Current {
                 let extras = memory::zeroed::<Extras>()?.as_ptr();
                 extras.write(Extras {
                     epoll_set: -1,
+                    held: -1,
                     signals: ptr::null_mut(),
                     claim: Claim::none(),
                     job: ptr::null_mut(),
@@ -97,9 +100,58 @@ impl Current {
     }
 }
 
+/// A descriptor that is closed when this is dropped, or when the coroutine is ended from outside.
+pub struct Held {
+    current: Current,
+    fd: i32,
+}
+
+impl Current {
+    /// Sees to it that `fd`, which the calling coroutine's present call has opened, does not outlive both. Without memory, and
+    /// in a signal handler that has interrupted such a call, it outlives a coroutine that is ended from outside.
+    pub fn hold(self, fd: i32) -> Held {
+        // SAFETY: valid, and this coroutine's alone.
+        if let Some(extras) = self.make_extras().ok().and_then(|extras| unsafe { extras.as_mut() })
+            && extras.held < 0
+        {
+            extras.held = fd;
+        }
+        Held { current: self, fd }
+    }
+}
+
+impl Held {
+    /// The descriptor; -1: none.
+    pub fn fd(&self) -> i32 {
+        self.fd
+    }
+
+    /// The descriptor is the program's from now on.
+    pub fn keep(self) {
+        self.let_go();
+        core::mem::forget(self);
+    }
+
+    fn let_go(&self) {
+        // SAFETY: the coroutine's extras are null or valid.
+        if let Some(extras) = unsafe { self.current.extras().as_mut() }
+            && extras.held == self.fd
+        {
+            extras.held = -1;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
+        close_own(self.fd);
+    }
+}
+
 /// Closes a descriptor of the library's own, known to `descriptors`, that a coroutine may have waited for; a negative
 /// one is none.
-pub fn close_own(fd: i32) {
+pub(super) fn close_own(fd: i32) {
     if fd >= 0 {
         let closing = descriptor_closing(fd);
         // SAFETY: the descriptor is ours alone.
@@ -122,6 +174,7 @@ impl Scheduler {
             }
             (*coroutine).extras = ptr::null_mut();
             close_own((*extras).epoll_set);
+            close_own((*extras).held);
             if !(*extras).signals.is_null() {
                 self.release_signals((*extras).signals);
             }

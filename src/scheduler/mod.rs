@@ -58,7 +58,7 @@ mod watch;
 
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
-pub use extras::{Extras, close_own};
+pub use extras::{Extras, Held};
 pub use helpers::{block_signals as block_helper_signals, set_limits as set_helper_limits};
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};

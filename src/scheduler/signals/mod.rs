@@ -16,6 +16,7 @@ use libc::{c_int, signalfd_siginfo};
 use super::{Current, Scheduler};
 use crate::coroutine::Wake;
 use crate::list::{Link, List};
+use crate::poller::descriptors::{self, flag};
 use crate::sys::clock::Instant;
 use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
@@ -204,6 +205,7 @@ impl Scheduler {
                 unsafe { syscall_raw!(SYS_close, fd) };
                 return Err(errno);
             }
+            descriptors::born(fd, flag::INTERNAL);
             self.signals.fd = fd;
         }
         Ok(())
@@ -212,6 +214,7 @@ impl Scheduler {
     fn close_signals(&mut self) {
         let fd = core::mem::replace(&mut self.signals.fd, -1);
         if fd >= 0 {
+            descriptors::forget(fd);
             // SAFETY: the descriptor is ours alone.
             unsafe { syscall_raw!(SYS_close, fd) };
         }

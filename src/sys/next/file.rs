@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptors of any kind.
 
-use core::ffi::{c_int, c_long, c_ulong, c_void};
+use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
-use libc::{iovec, size_t, ssize_t};
+use libc::{iovec, loff_t, off_t, size_t, ssize_t};
 
 use super::{int, size};
 use crate::syscall_raw;
@@ -32,4 +32,42 @@ next_definitions! {
     fn fcntl(fd: c_int, command: c_int, arg: c_long) -> c_int { int(syscall_raw!(SYS_fcntl, fd, command, arg)) }
     fn fcntl64(fd: c_int, command: c_int, arg: c_long) -> c_int { int(syscall_raw!(SYS_fcntl, fd, command, arg)) }
     fn ioctl(fd: c_int, request: c_ulong, arg: c_long) -> c_int { int(syscall_raw!(SYS_ioctl, fd, request, arg)) }
+
+    // Variadic in C, too.
+    fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        int(syscall_raw!(SYS_openat, libc::AT_FDCWD, path, flags, mode))
+    }
+    fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        int(syscall_raw!(SYS_openat, libc::AT_FDCWD, path, flags, mode))
+    }
+    fn openat(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        int(syscall_raw!(SYS_openat, dir, path, flags, mode))
+    }
+    fn openat64(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        int(syscall_raw!(SYS_openat, dir, path, flags, mode))
+    }
+    fn creat(path: *const c_char, mode: c_uint) -> c_int {
+        int(syscall_raw!(SYS_openat, libc::AT_FDCWD, path, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, mode))
+    }
+    fn pipe(ends: *mut c_int) -> c_int { int(syscall_raw!(SYS_pipe2, ends, 0)) }
+    fn pipe2(ends: *mut c_int, flags: c_int) -> c_int { int(syscall_raw!(SYS_pipe2, ends, flags)) }
+    fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+        int(syscall_raw!(SYS_close_range, first, last, flags))
+    }
+    fn closefrom(first: c_int) -> () { syscall_raw!(SYS_close_range, first, c_uint::MAX, 0); }
+
+    fn sendfile(output: c_int, input: c_int, offset: *mut off_t, count: size_t) -> ssize_t {
+        size(syscall_raw!(SYS_sendfile, output, input, offset, count))
+    }
+    fn splice(
+        input: c_int, input_offset: *mut loff_t, output: c_int, output_offset: *mut loff_t, count: size_t, flags: c_uint,
+    ) -> ssize_t {
+        size(syscall_raw!(SYS_splice, input, input_offset, output, output_offset, count, flags))
+    }
+    fn tee(input: c_int, output: c_int, count: size_t, flags: c_uint) -> ssize_t {
+        size(syscall_raw!(SYS_tee, input, output, count, flags))
+    }
+    fn vmsplice(fd: c_int, list: *const iovec, count: size_t, flags: c_uint) -> ssize_t {
+        size(syscall_raw!(SYS_vmsplice, fd, list, count, flags))
+    }
 }

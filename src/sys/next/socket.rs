@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sockets.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 
-use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use super::{int, size};
 use crate::syscall_raw;
@@ -48,5 +48,12 @@ next_definitions! {
     }
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: socklen_t) -> c_int {
         int(syscall_raw!(SYS_setsockopt, fd, level, name, value, length))
+    }
+
+    fn recvmmsg(fd: c_int, list: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec) -> c_int {
+        int(syscall_raw!(SYS_recvmmsg, fd, list, count, flags, timeout))
+    }
+    fn sendmmsg(fd: c_int, list: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+        int(syscall_raw!(SYS_sendmmsg, fd, list, count, flags))
     }
 }
