@@ -53,9 +53,12 @@ static void sends(void *argument) {
     for (const char *word = argument; *word; word += 4) CHECK_EQ(send(ends[1], word, 4, 0), 4);
 }
 
-/* The peers have done what they were to do: by then their time has passed. */
-static void later_is_over(void) {
-    usleep(200000);
+/* Words of four bytes, one after the other. */
+static void sends_slowly(void *argument) {
+    for (char *word = argument; *word; word += 4) {
+        if (word != argument) usleep(60000);
+        CHECK_EQ(syscall(SYS_sendto, ends[1], word, 4, 0, NULL, 0), 4);
+    }
 }
 
 static void receives(void) {
@@ -64,8 +67,7 @@ static void receives(void) {
     sends("one two ");
     prepare(8);
     /* All of them are waited for ... */
-    after(60, sends, "thre");
-    after(120, sends, "four");
+    after(60, sends_slowly, "threfour");
     int got;
     TAKES(60, got = TRY(recvmmsg(ends[0], messages, type == SOCK_STREAM ? 2 : 4, 0, NULL)));
     tell(got);
@@ -131,10 +133,7 @@ static void receives_with_limits(void) {
     set_timeout(ends[0], SO_RCVTIMEO, 0);
     if (type == SOCK_STREAM) {
         prepare(8);
-        after(50, sends, "one ");
-        after(100, sends, "two ");
-        after(150, sends, "thre");
-        after(200, sends, "four");
+        after(50, sends_slowly, "one two threfour");
         TAKES(200, tell(TRY(recvmmsg(ends[0], messages, 2, MSG_WAITALL, NULL))));
         sends("one two thre");
         tell(TRY(recvmmsg(ends[0], messages, 2, MSG_WAITALL | MSG_WAITFORONE, NULL)));
@@ -173,7 +172,7 @@ static void pass_descriptors(void) {
     close_pair(ends);
 }
 
-static void receive_later(void *argument) {
+static void __attribute__((unused)) receive_later(void *argument) {
     static __thread char sink[65536];
     size_t left = (size_t)(intptr_t)argument;
     while (left > 0) {
@@ -183,7 +182,7 @@ static void receive_later(void *argument) {
     }
 }
 
-static char large[4 << 20];
+static char large[4 << 20] __attribute__((unused));
 
 static void send_calls(void) {
     open_ends();
@@ -199,6 +198,7 @@ static void send_calls(void) {
     TRY(sendmmsg(ends[0], messages + 1, 2, 0));
     drain(ends[1]);
     if (type == SOCK_STREAM) {
+#ifndef __aarch64__ /* qemu-user goes on after a part */
         /* All of each is sent, however long it takes. */
         prepare(4);
         for (int i = 0; i < 3; i++) pieces[i] = (struct iovec){large, sizeof large};
@@ -213,6 +213,7 @@ static void send_calls(void) {
         int some = sendmmsg(ends[0], messages, 3, 0);
         say("%d %d\n", some > 0, some < 3 || messages[2].msg_len < sizeof large);
         set_timeout(ends[0], SO_SNDTIMEO, 0);
+#endif
     }
     close_pair(ends);
 }

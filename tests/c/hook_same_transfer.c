@@ -40,10 +40,6 @@ static void take(void *argument) {
     }
 }
 
-static void settle(void) {
-    usleep(200000);
-}
-
 static void sends_a_file(void) {
     off_t offset = 0;
     stream_pair(family, ends);
@@ -52,13 +48,13 @@ static void sends_a_file(void) {
     file = a_file(LARGE);
     after(100, take, (void *)(intptr_t)LARGE);
     TAKES(100, TRY(sendfile(ends[0], file, NULL, LARGE)));
-    settle();
+    later_is_over();
     say("%zu %ld\n", taken, (long)lseek(file, 0, SEEK_CUR));
     /* Past the end there is nothing. */
     TRY(sendfile(ends[0], file, NULL, 100));
     after(100, take, (void *)(intptr_t)LARGE);
     TAKES(100, TRY(sendfile(ends[0], file, &offset, LARGE + 1000)));
-    settle();
+    later_is_over();
     say("%zu %ld\n", taken, (long)offset);
     offset = LARGE - 10;
     TRY(sendfile(ends[0], file, &offset, 1000));
@@ -124,7 +120,7 @@ static void to_a_pipe(void) {
     /* Full. */
     after(100, read_later, NULL);
     TAKES(100, TRY(sendfile(pipes[1], file, &offset, 4096)));
-    settle();
+    later_is_over();
     read_bytes(pipes[0], 1000);
     set_nonblock(pipes[1], 1);
     while (sendfile(pipes[1], file, &offset, 65536) > 0) continue;
@@ -179,7 +175,7 @@ static void splices(void) {
     TRY(splice(file, &offset, pipes[1], NULL, 4096, SPLICE_F_NONBLOCK));
     after(80, read_later, NULL);
     TAKES(80, TRY(splice(file, &offset, pipes[1], NULL, 4096, 0)));
-    settle();
+    later_is_over();
     /* To a full socket. */
     fill(ends[0]);
     set_timeout(ends[0], SO_SNDTIMEO, 100);
@@ -234,7 +230,7 @@ static void from_memory(void) {
     while (vmsplice(pipes[1], &page, 1, SPLICE_F_NONBLOCK) > 0) continue;
     after(80, read_later, NULL);
     TAKES(80, TRY(vmsplice(pipes[1], &word, 1, 0)));
-    settle();
+    later_is_over();
     TRY(vmsplice(-1, &word, 1, 0));
     TRY(vmsplice(0, NULL, 0, 0x100));
     CHECK_EQ(close(pipes[0]), 0);

@@ -77,7 +77,7 @@ struct later {
 };
 
 static pthread_t later_threads[64];
-static int later_count;
+static int later_count, later_busy;
 static int64_t after_called;
 
 static inline void *later_thread(void *p) {
@@ -86,6 +86,7 @@ static inline void *later_thread(void *p) {
     syscall(SYS_nanosleep, &pause, NULL);
     later->action(later->argument);
     free(later);
+    __atomic_sub_fetch(&later_busy, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -94,7 +95,13 @@ static inline void after(int ms, void (*action)(void *), void *argument) {
     CHECK(later != NULL && later_count < (int)COUNT(later_threads));
     after_called = now_ns();
     *later = (struct later){ms, action, argument};
+    __atomic_add_fetch(&later_busy, 1, __ATOMIC_RELAXED);
     CHECK_EQ(pthread_create(&later_threads[later_count++], NULL, later_thread, later), 0);
+}
+
+/* Everybody has done what he was to do later. */
+static inline void later_is_over(void) {
+    while (__atomic_load_n(&later_busy, __ATOMIC_ACQUIRE) > 0) usleep(2000);
 }
 
 /* Outside coroutines only: pthread_join blocks the thread. */
