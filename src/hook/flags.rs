@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls that change a descriptor's flags, a socket's timeouts, or give a description another number. They do not
-//! wait; we only have to know.
+//! wait, but for fcntl's locks; we only have to know.
 //!
 //! `fcntl` and `ioctl` are variadic in C. On our machines a variadic integer or pointer travels where a third argument
 //! of the width of a register does.
@@ -9,21 +9,30 @@ use core::ffi::{c_int, c_long, c_ulong, c_void};
 
 use libc::socklen_t;
 
-use crate::io::description;
+use crate::io::{c_number, description, lock};
+use crate::scheduler::current;
 use crate::sys::next;
 
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fcntl(fd: c_int, command: c_int, arg: c_long) -> c_int {
-    // SAFETY: the caller keeps libc's promises.
-    unsafe { description::fcntl(next::fcntl, fd, command, arg) }
+    match current() {
+        // SAFETY: the caller keeps libc's promises.
+        Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
+        // SAFETY: the same.
+        _ => unsafe { description::fcntl(next::fcntl, fd, command, arg) },
+    }
 }
 
 /// As [`fcntl`]: what programs with 64-bit file offsets call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, arg: c_long) -> c_int {
-    // SAFETY: the caller keeps libc's promises.
-    unsafe { description::fcntl(next::fcntl64, fd, command, arg) }
+    match current() {
+        // SAFETY: the caller keeps libc's promises.
+        Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
+        // SAFETY: the same.
+        _ => unsafe { description::fcntl(next::fcntl64, fd, command, arg) },
+    }
 }
 
 /// As libc's.

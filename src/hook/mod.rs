@@ -5,10 +5,12 @@
 mod fd;
 mod flags;
 mod fortify;
+mod lock;
 mod names;
 mod open;
 mod poll;
 mod process;
+mod signal;
 mod socket;
 mod time;
 mod transfer;

@@ -16,6 +16,8 @@ pub mod epoll_set;
 pub mod file;
 pub mod flags;
 pub mod level;
+#[cfg(feature = "hook")]
+pub mod lock;
 pub mod messages;
 #[cfg(feature = "hook")]
 pub mod names;
@@ -29,6 +31,7 @@ pub mod select;
 pub mod send;
 pub mod signal;
 pub mod signal_mask;
+pub mod signal_wait;
 pub mod socket;
 pub mod terminal;
 pub mod time;

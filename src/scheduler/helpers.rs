@@ -234,9 +234,14 @@ extern "C" fn help(forks: *mut c_void) -> *mut c_void {
         unsafe {
             let (unwanted, next) = registry::held(|| {
                 let unwanted = if job.is_null() { job } else { end(job, forks) };
-                (unwanted, take(forks))
+                // What nobody wants goes before the wait for the next one: work may own more than memory.
+                (unwanted, if unwanted.is_null() { Some(take(forks)) } else { None })
             });
             offload::free(unwanted);
+            let Some(next) = next else {
+                job = ptr::null_mut();
+                continue;
+            };
             if next.is_null() {
                 return ptr::null_mut();
             }

@@ -70,4 +70,33 @@ next_definitions! {
     fn vmsplice(fd: c_int, list: *const iovec, count: size_t, flags: c_uint) -> ssize_t {
         size(syscall_raw!(SYS_vmsplice, fd, list, count, flags))
     }
+
+    fn flock(fd: c_int, operation: c_int) -> c_int { int(syscall_raw!(SYS_flock, fd, operation)) }
+    fn lockf(fd: c_int, command: c_int, length: off_t) -> c_int {
+        let mut lock: libc::flock = core::mem::zeroed();
+        lock.l_whence = libc::SEEK_CUR as _;
+        lock.l_len = length;
+        let set = match command {
+            libc::F_ULOCK => {
+                lock.l_type = libc::F_UNLCK as _;
+                libc::F_SETLK
+            }
+            libc::F_LOCK => {
+                lock.l_type = libc::F_WRLCK as _;
+                libc::F_SETLKW
+            }
+            libc::F_TLOCK => {
+                lock.l_type = libc::F_WRLCK as _;
+                libc::F_SETLK
+            }
+            libc::F_TEST => {
+                lock.l_type = libc::F_RDLCK as _;
+                let word = syscall_raw!(SYS_fcntl, fd, libc::F_GETLK, &raw mut lock);
+                let free = lock.l_type == libc::F_UNLCK as _ || lock.l_pid == libc::getpid();
+                return int(if word == 0 && !free { -libc::EACCES as isize } else { word });
+            }
+            _ => return int(-libc::EINVAL as isize),
+        };
+        int(syscall_raw!(SYS_fcntl, fd, set, &raw const lock))
+    }
 }

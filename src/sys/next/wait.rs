@@ -99,4 +99,28 @@ next_definitions! {
     fn waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int {
         int(syscall_raw!(SYS_waitid, kind, id, info, options, 0))
     }
+
+    fn sigtimedwait(set: *const sigset_t, info: *mut libc::siginfo_t, timeout: *const timespec) -> c_int {
+        let word = syscall_raw!(SYS_rt_sigtimedwait, set, info, timeout, KERNEL_SIGSET);
+        if word > 0 && !info.is_null() && (*info).si_code == libc::SI_TKILL {
+            (*info).si_code = libc::SI_USER;
+        }
+        int(word)
+    }
+    fn sigwaitinfo(set: *const sigset_t, info: *mut libc::siginfo_t) -> c_int {
+        sigtimedwait(set, info, ptr::null())
+    }
+    // Returns the error number itself.
+    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int {
+        loop {
+            let word = syscall_raw!(SYS_rt_sigtimedwait, set, 0, 0, KERNEL_SIGSET);
+            if word > 0 {
+                *signal = word as c_int;
+                return 0;
+            }
+            if word != -libc::EINTR as isize {
+                return -word as c_int;
+            }
+        }
+    }
 }
