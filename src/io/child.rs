@@ -10,6 +10,8 @@ use core::ffi::c_int;
 use libc::{id_t, pid_t, rusage, siginfo_t, timespec};
 
 use crate::poller::descriptors::{self, flag};
+#[cfg(feature = "hook")]
+use crate::scheduler::children::kept::{self, Kept};
 use crate::scheduler::children::{self, Report, Wanted};
 use crate::scheduler::{self, Current};
 use crate::sys::clock::{self, Instant, MS, NEVER, deadline_ms};
@@ -197,6 +199,24 @@ fn block(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
         let report = children::take(wanted)?;
         if report.is_some() || deadline <= clock::now() {
             return Ok(report);
+        }
+    }
+}
+
+/// Waits for the end of a child that the library keeps: its status.
+#[cfg(feature = "hook")]
+pub fn wait_kept(kept: *mut Kept) -> Result<c_int> {
+    // SAFETY: the caller's child, until it lets it go.
+    let (wanted, reaped) = unsafe { (kept::wanted(kept)?, || kept::report(kept)) };
+    loop {
+        let report = match wait(&wanted, NEVER) {
+            Err(Errno(libc::EINTR)) => continue,
+            // Somebody else has reaped it.
+            Err(Errno(libc::ECHILD)) => reaped().ok_or(Errno(libc::ECHILD)).map(Some),
+            other => other,
+        };
+        if let Some(report) = report? {
+            return Ok(status(&report));
         }
     }
 }

@@ -8,6 +8,8 @@
 pub mod accept;
 pub mod child;
 pub mod close;
+#[cfg(feature = "hook")]
+pub mod command;
 pub mod connect;
 pub mod control;
 pub mod description;

@@ -6,6 +6,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::children::Claim;
+use super::children::kept::Command;
 use super::offload::Job;
 use super::signals::Holder;
 use super::{Current, Scheduler, descriptor_closed, descriptor_closing};
@@ -23,6 +24,8 @@ pub struct Extras {
     pub(super) signals: *mut Holder,
     /// The child that it waits for.
     pub(super) claim: Claim,
+    /// The command that it waits for.
+    pub(super) command: Command,
     /// What a helper does for it; null: nothing.
     pub(super) job: *mut Job,
     /// Its `h_errno`.
@@ -51,6 +54,7 @@ impl Current {
                     held: -1,
                     signals: ptr::null_mut(),
                     claim: Claim::none(),
+                    command: Command::none(),
                     job: ptr::null_mut(),
                     h_errno: 0,
                     answers: [ptr::null_mut(); 3],
@@ -179,6 +183,7 @@ impl Scheduler {
                 self.release_signals((*extras).signals);
             }
             self.end_claim(&raw mut (*extras).claim);
+            (*extras).command.end();
             self.abandon((*extras).job);
             for answer in (*extras).answers {
                 memory::free(answer);

@@ -142,6 +142,22 @@ static size_t heap(void) {
     return info.uordblks + info.hblkhd;
 }
 
+static void literal_host(void *argument) {
+    CHECK(gethostbyname("192.0.2.1") != NULL);
+    CHECK(gethostbyname2("2001:db8::1", AF_INET6) != NULL);
+    (void)argument;
+}
+
+static void answers_come_back(void) {
+    size_t before = 0;
+    for (int round = 0; round < 200; round++) {
+        if (round == 10) before = heap();
+        spawn(literal_host, NULL);
+        run_all();
+    }
+    CHECK_BETWEEN((long)(heap() - before), -100000, 2000);
+}
+
 static void come_back(void) {
     size_t before = 0;
     int fds = count_fds();
@@ -221,6 +237,7 @@ int main(int argc, char **argv) {
 #ifndef __aarch64__
     if (argc == 1) in_coroutine(forks, (void *)3);
 #endif
+    answers_come_back();
     come_back();
     if (argc > 1) {
         pause_ms(DELAY + 100);

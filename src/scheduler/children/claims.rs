@@ -5,7 +5,7 @@ use core::{mem, ptr};
 
 use libc::c_int;
 
-use super::{Report, Wanted, helper, look};
+use super::{Report, Wanted, helper, kept, look};
 use crate::coroutine::Wake as Woken;
 use crate::list::{Link, List};
 use crate::scheduler::{Current, Scheduler, extras, registry};
@@ -17,7 +17,7 @@ use crate::sys::clock::Instant;
 pub struct Claim {
     link: Link,
     /// The child that is claimed; 0: none.
-    pid: libc::pid_t,
+    pub(super) pid: libc::pid_t,
     /// What the claimer wants to know of it.
     pub(super) options: c_int,
     /// Tells that the child has ended; -1: none.
@@ -44,6 +44,12 @@ impl Claim {
         let link = unsafe { mem::zeroed() };
         Claim { link, pid: 0, options: 0, pidfd: -1, any: false, report: None }
     }
+
+    /// The end of that child.
+    #[cfg_attr(not(feature = "hook"), allow(dead_code))]
+    pub(super) fn of_child(pid: libc::pid_t) -> Claim {
+        Claim { pid, options: libc::WEXITED, ..Claim::none() }
+    }
 }
 
 impl Waiters {
@@ -67,6 +73,7 @@ pub fn are_claimed() -> bool {
     let mut claimed = false;
     // SAFETY: under the lock.
     registry::locked(|| unsafe {
+        claimed = kept::are_any();
         registry::for_each(&mut |scheduler| claimed |= !(*scheduler).children.claims.is_empty());
     });
     claimed
@@ -92,8 +99,8 @@ pub(super) unsafe fn find(pid: libc::pid_t) -> *mut Claim {
                 link = (*claims).after(link);
             }
         });
+        if found.is_null() { kept::find(pid) } else { found }
     }
-    found
 }
 
 impl Current {

@@ -116,7 +116,7 @@ extern "C" fn help(_: *mut c_void) -> *mut c_void {
 ///
 /// # Safety
 /// Under the registry's lock.
-pub(in crate::scheduler) unsafe fn forked() {
+pub(super) unsafe fn forked() {
     // SAFETY: the caller's promise.
     unsafe { *HELPER.0.get() = Helper::None };
 }

@@ -3,7 +3,7 @@
 //!
 //! A coroutine that waits for one child *claims* it (`claims`): whoever waits for any child and comes across a claimed one
 //! that has ended reaps it for its claimer. A pidfd tells the claimer when to look; nothing that can be polled tells of any
-//! child, so a thread does (`helper`).
+//! child, so a thread does (`helper`). Children that the library makes itself are claimed from their birth on (`kept`).
 //!
 //! Claims, and who waits for any child, are changed under the registry's lock, and children are reaped under it.
 
@@ -17,11 +17,11 @@ use crate::syscall;
 
 mod claims;
 mod helper;
+pub mod kept;
 
 #[cfg(feature = "hook")]
 pub use claims::are_claimed;
 pub use claims::{Claim, Waiters};
-pub(super) use helper::forked;
 
 /// Which children, and what of them: as the arguments of waitid(2).
 #[derive(Clone, Copy)]
@@ -69,6 +69,18 @@ impl Report {
             _ => libc::WEXITED,
         };
         options & option != 0
+    }
+}
+
+/// In a forked child: helper and children are the parent's.
+///
+/// # Safety
+/// Under the registry's lock.
+pub(super) unsafe fn forked() {
+    // SAFETY: the caller's promise.
+    unsafe {
+        helper::forked();
+        kept::forked();
     }
 }
 

@@ -10,6 +10,7 @@
 
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::ssize_t;
@@ -67,6 +68,7 @@ macro_rules! next_definitions {
     };
 }
 
+mod command;
 mod file;
 mod fortify;
 mod names;
@@ -74,6 +76,7 @@ mod socket;
 mod thread;
 mod wait;
 
+pub use command::*;
 pub use file::*;
 pub use fortify::*;
 pub use names::*;
@@ -92,7 +95,15 @@ unsafe extern "C" fn look_up() {
             slot.store(found, Relaxed);
         }
     };
-    for table in [file::look_up, fortify::look_up, names::look_up, socket::look_up, thread::look_up, wait::look_up] {
+    for table in [
+        command::look_up,
+        file::look_up,
+        fortify::look_up,
+        names::look_up,
+        socket::look_up,
+        thread::look_up,
+        wait::look_up,
+    ] {
         table(&find);
     }
 }
@@ -119,6 +130,19 @@ global_asm!(
 unsafe extern "C" {
     static dyco_weak_dlsym: Option<Dlsym>;
     static dyco_weak_chk_fail: Option<unsafe extern "C" fn() -> !>;
+}
+
+/// Puts what the dynamic linker finds behind us into the slot; false, and ENOSYS, when there is nothing. For seeds that no
+/// system call stands in for.
+fn found(name: &CStr, slot: &AtomicPtr<c_void>) -> bool {
+    // SAFETY: a word in our data that the linker has filled in; the name is a C string.
+    let next = unsafe { dyco_weak_dlsym.map_or(ptr::null_mut(), |dlsym| dlsym(libc::RTLD_NEXT, name.as_ptr())) };
+    if next.is_null() {
+        errno::set(Errno(libc::ENOSYS));
+    } else {
+        slot.store(next, Relaxed);
+    }
+    !next.is_null()
 }
 
 /// Ends the process as `_FORTIFY_SOURCE` does when a call would overflow the caller's buffer.

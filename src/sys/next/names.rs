@@ -2,26 +2,13 @@
 //! Names. No system call stands behind these: a seed looks libc's function up itself. In a static program these names are
 //! libc's, and nobody comes here.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::{addrinfo, hostent, size_t, sockaddr, socklen_t};
 
-use super::dyco_weak_dlsym;
-use crate::sys::{Errno, errno};
-
-/// Puts what the dynamic linker finds behind us into the slot; false, and ENOSYS, when there is nothing.
-fn found(name: &CStr, slot: &AtomicPtr<c_void>) -> bool {
-    // SAFETY: a word in our data that the linker has filled in; the name is a C string.
-    let next = unsafe { dyco_weak_dlsym.map_or(ptr::null_mut(), |dlsym| dlsym(libc::RTLD_NEXT, name.as_ptr())) };
-    if next.is_null() {
-        errno::set(Errno(libc::ENOSYS));
-    } else {
-        slot.store(next, Relaxed);
-    }
-    !next.is_null()
-}
+use super::found;
+use crate::sys::errno;
 
 next_definitions! {
     fn getaddrinfo(

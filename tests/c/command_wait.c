@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Commands hold up their coroutine only. Nobody who waits for any child takes theirs, and they take nobody's; one that is
+ * ended from outside leaves nothing behind.
+ *
+ * An archive leaves these names to libc.
+ */
+// modes: shared fortify
+// timeout: 60
+#include "net.h"
+
+#include <malloc.h>
+
+static int finished;
+
+static pid_t child_after(int ms, int code) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+        syscall(SYS_nanosleep, &time, NULL);
+        _exit(code);
+    }
+    return child;
+}
+
+static void commands(void *argument) {
+    int number = (int)(intptr_t)argument;
+    char command[64];
+    snprintf(command, sizeof command, "sleep 0.3; exit %d", number);
+    CHECK_EQ(system(command), number << 8);
+    finished++;
+}
+
+static void pipes(void *argument) {
+    int number = (int)(intptr_t)argument;
+    char command[64];
+    snprintf(command, sizeof command, "sleep 0.3; exit %d", number);
+    FILE *file = popen(command, number % 2 ? "w" : "r");
+    CHECK(file != NULL);
+    CHECK_EQ(pclose(file), number << 8);
+    finished++;
+}
+
+static void own_child(void *argument) {
+    int number = (int)(intptr_t)argument, status;
+    pid_t child = child_after(100, number);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, number << 8);
+    finished++;
+}
+
+/* Takes children that nobody else waits for, and only these. */
+static void any_child(void *argument) {
+    pid_t mine[5];
+    int status;
+    (void)argument;
+    for (int i = 0; i < 5; i++) mine[i] = child_after(50 + 50 * i, 70 + i);
+    for (int i = 0; i < 5; i++) {
+        pid_t child = waitpid(-1, &status, 0);
+        int found = 0;
+        for (int m = 0; m < 5; m++)
+            if (mine[m] == child) {
+                CHECK_EQ(status, (70 + m) << 8);
+                found = 1;
+            }
+        CHECK_EQ(found, 1);
+    }
+    finished++;
+}
+
+static void looks_for_any(void *argument) {
+    int64_t until = now_ms() + (intptr_t)argument;
+    while (now_ms() < until) {
+        pid_t child = waitpid(-1, NULL, WNOHANG);
+        CHECK(child <= 0);
+        dyco_coroutine_sleep(1);
+    }
+    finished++;
+}
+
+static volatile sig_atomic_t taken, handled;
+
+static void takes_any(int signal) {
+    int error = errno;
+    (void)signal;
+    handled++;
+    while (waitpid(-1, NULL, WNOHANG) > 0) taken++;
+    errno = error;
+}
+
+static void *waits_in_thread(void *argument) {
+    while (!__atomic_load_n((int *)argument, __ATOMIC_SEQ_CST)) {
+        if (waitpid(-1, NULL, WNOHANG) > 0) taken++;
+        struct timespec pause = {0, 500000};
+        syscall(SYS_nanosleep, &pause, NULL);
+    }
+    return NULL;
+}
+
+static void together(void) {
+    finished = 0;
+    int64_t began = now_ms();
+    for (int i = 1; i <= 8; i++) {
+        spawn(commands, (void *)(intptr_t)i);
+        spawn(pipes, (void *)(intptr_t)(i + 20));
+        spawn(own_child, (void *)(intptr_t)(i + 40));
+    }
+    spawn(any_child, NULL);
+    run_with_ticker();
+    CHECK_EQ(finished, 25);
+    CHECK_BETWEEN(now_ms() - began, 300, 4000);
+}
+
+static void against_others(void) {
+    pthread_t thread;
+    static int stop;
+    finished = 0;
+    CHECK(signal(SIGCHLD, takes_any) != SIG_ERR);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_in_thread, &stop), 0);
+    for (int i = 1; i <= 8; i++) {
+        spawn(commands, (void *)(intptr_t)i);
+        spawn(pipes, (void *)(intptr_t)(i + 20));
+    }
+    spawn(looks_for_any, (void *)500);
+    run_with_ticker();
+    __atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
+    CHECK_EQ(finished, 17);
+    CHECK_EQ(taken, 0);
+    CHECK(handled > 0);
+}
+
+/* --- streams that change sides */
+
+static FILE *stream;
+
+static void opens(void *argument) {
+    CHECK((stream = popen("sleep 0.1; exit 9", argument)) != NULL);
+}
+
+static void closes(void *argument) {
+    (void)argument;
+    CHECK_EQ(pclose(stream), 9 << 8);
+    finished++;
+}
+
+static void sides(void) {
+    in_coroutine(opens, "r");
+    CHECK_EQ(pclose(stream), 9 << 8);
+    in_coroutine(opens, "w");
+    for (int64_t until = now_ms() + 300; now_ms() < until;) CHECK(waitpid(-1, NULL, WNOHANG) <= 0); /* pclose's alone */
+    CHECK_EQ(pclose(stream), 9 << 8);
+    in_coroutine(opens, "r");
+    in_coroutine(looks_for_any, (void *)300);
+    in_coroutine(closes, NULL);
+    opens("w");
+    in_coroutine(closes, NULL);
+    opens("r");
+    in_coroutine(closes, NULL);
+}
+
+/* --- ended from outside */
+
+static void handler(int signal) {
+    (void)signal;
+}
+
+static void lasts(void *argument) {
+    CHECK_EQ(system(argument), 0);
+    TEST_FAIL("came back");
+}
+
+static void lasts_piped(void *argument) {
+    pclose(popen(argument, "r"));
+    TEST_FAIL("came back");
+}
+
+static void aborts(void *argument) {
+    struct sigaction now;
+    (void)argument;
+    dyco_coroutine_sleep(50);
+    CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_IGN);
+    dyco_schedcall_abort();
+}
+
+static size_t heap(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void ended(void) {
+    struct sigaction now;
+    size_t before = 0;
+    int fds = count_fds();
+    CHECK(signal(SIGINT, handler) != SIG_ERR);
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 4; i++) {
+            spawn(lasts, "sleep 0.2");
+            spawn(lasts_piped, "exec >&-; sleep 0.2");
+        }
+        spawn(aborts, NULL);
+        CHECK_EQ(dyco_schedule_run(), -1);
+        CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+        CHECK(now.sa_handler == handler);
+        /* They are the program's now. */
+        int status;
+        for (int i = 0; i < 8; i++) {
+            CHECK(waitpid(-1, &status, 0) > 0);
+            CHECK_EQ(status, 0);
+        }
+        CHECK_ERRNO(waitpid(-1, &status, 0), ECHILD);
+        if (round == 1) before = heap();
+    }
+    CHECK_BETWEEN((long)(heap() - before), -100000, 4000);
+    CHECK_EQ(count_fds(), fds);
+}
+
+static void overlapping(void *argument) {
+    dyco_coroutine_sleep((uint32_t)(intptr_t)argument);
+    CHECK_EQ(system("sleep 0.3"), 0);
+    finished++;
+}
+
+static void checks_ignored(void *argument) {
+    struct sigaction now;
+    (void)argument;
+    for (dyco_coroutine_sleep(10); finished < 2; dyco_coroutine_sleep(10)) {
+        CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+        CHECK(now.sa_handler == SIG_IGN);
+    }
+}
+
+/* The last of several makes the signals what they were before the first. */
+static void nested(void) {
+    struct sigaction now;
+    finished = 0;
+    spawn(overlapping, (void *)0);
+    spawn(overlapping, (void *)60);
+    spawn(checks_ignored, NULL);
+    run_with_ticker();
+    CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+    CHECK(now.sa_handler == handler);
+}
+
+#ifndef __aarch64__
+/* A forked child's system is its own, and its parent's commands are not its children. */
+static void forks(void *argument) {
+    int status;
+    (void)argument;
+    dyco_coroutine_sleep(50);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        CHECK_EQ(system("exit 4"), 4 << 8);
+        CHECK_ERRNO(pclose(stream), ECHILD);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    finished++;
+}
+#endif
+
+int main(void) {
+    warm_up();
+    together();
+    against_others();
+    sides();
+    ended();
+    warm_up();
+    nested();
+#ifndef __aarch64__
+    finished = 0;
+    in_coroutine(opens, "r");
+    spawn(commands, (void *)1);
+    in_coroutine(forks, NULL);
+    CHECK_EQ(finished, 2);
+    CHECK_EQ(pclose(stream), 9 << 8);
+#endif
+    return test_done();
+}
