@@ -42,12 +42,13 @@ endif
 shared = $(lib)/libdyco.so.$(VERSION)
 static = $(lib)/libdyco.a
 sources := Cargo.toml build.rs tools/hooks.list $(shell find src -name '*.rs')
-# Those of TLS need OpenSSL's headers, network needs hiredis.
+# Those of TLS need OpenSSL's headers, network needs hiredis, curl needs libcurl.
 has_header = $(shell echo '\#include <$1>' | $(CC) -E - >/dev/null 2>&1 && echo yes)
 openssl := $(if $(filter no,$(SSL)),,$(call has_header,openssl/ssl.h))
 hiredis := $(call has_header,hiredis/hiredis.h)
-sources_c := $(filter-out $(if $(openssl),,c_examples/ssl_%) $(if $(hiredis),,c_examples/network.c),\
-    $(wildcard c_examples/*.c))
+curl := $(call has_header,curl/curl.h)
+sources_c := $(filter-out $(if $(openssl),,c_examples/ssl_%) $(if $(hiredis),,c_examples/network.c) \
+    $(if $(curl),,c_examples/curl.c),$(wildcard c_examples/*.c))
 examples := $(sources_c:c_examples/%.c=bin/%_example)
 
 .PHONY: all lib test check-header header quickstart bench install uninstall clean
@@ -74,6 +75,7 @@ bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
 	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco $(libraries)
 bin/ssl_%: libraries = -lssl -lcrypto
 bin/network_example: libraries = -lhiredis
+bin/curl_example: libraries = -lcurl
 
 test:
 	tools/install-deps.sh

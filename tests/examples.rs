@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every C example builds without a warning, does what its comment says, and the documents show it as it is.
 
+#[path = "clients/slow.rs"]
+#[allow(dead_code)]
+mod slow;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -41,6 +45,7 @@ fn example(name: &str) -> PathBuf {
                 .arg("-ldyco")
                 .args(match &name[..] {
                     "network" => &["-lhiredis"][..],
+                    "curl" => &["-lcurl"],
                     name if name.starts_with("ssl_") => &["-lssl", "-lcrypto"],
                     _ => &[],
                 })
@@ -335,6 +340,25 @@ fn network() {
         "name: localhost found\ntcp: \"over TCP\" came back\n\
          redis: popped \"hello\" after about a second; the timer ticked on meanwhile\n"
     );
+}
+
+/// Three answers that take half a second each, an address that nobody listens to, and all of it in less than a second.
+#[test]
+fn curl() {
+    let port = slow::upstream();
+    let urls: Vec<String> = (1..4).map(|n| format!("http://localhost:{port}/slow/{n}")).collect();
+    let nobody = format!("http://localhost:{}/", harness::server::free_port());
+    let output = run("curl", &[&urls[0], &urls[1], &nobody, &urls[2]]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<&str> = text.lines().collect();
+    let last = lines.pop().expect("output");
+    for url in &urls {
+        assert!(lines.contains(&&*format!("200     8 bytes  {url}")), "{text}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("failed") && line.ends_with(&nobody)), "{text}");
+    let took = last.strip_prefix("4 transfers in ").and_then(|rest| rest.strip_suffix(" ms, in one thread"));
+    let took: u32 = took.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"));
+    assert!((500..1400).contains(&took), "{text}");
 }
 
 #[test]

@@ -107,6 +107,8 @@ static void run_coroutines(void) {
 static void talk_coroutine(void *argument) {
     (void)argument;
     client_talk();
+    measure_stack();
+    CHECK(stack_used < STACK_SIZE * 3 / 4);
 }
 #endif
 
