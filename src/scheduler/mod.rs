@@ -112,6 +112,8 @@ pub struct Scheduler {
     /// The time when the loop last looked.
     now: Instant,
     polled: Instant,
+    /// When the last sleep ended.
+    woke: Instant,
     stacks: own::Stacks,
     slots: shared::Slots,
     coroutines: table::Table,

@@ -10,6 +10,9 @@ use crate::list::{Link, List};
 /// How many urgent coroutines run in a row while others are ready.
 const URGENT_IN_A_ROW: u32 = 128;
 
+/// How many cache lines of a parked frame are fetched ahead.
+const LINES: usize = 4;
+
 /// The coroutines that are ready to run. Zeroed memory becomes one by [`Queues::init`]; it does not move.
 pub struct Queues {
     normal: List,
@@ -95,10 +98,9 @@ impl Queues {
             if link.is_null() {
                 return;
             }
-            let sp = (*Coroutine::from_link(link)).stack.sp;
-            arch::prefetch(sp);
-            arch::prefetch(sp.wrapping_add(64));
-            arch::prefetch(sp.wrapping_add(128));
+            for line in 0..LINES {
+                arch::prefetch((*Coroutine::from_link(link)).stack.parked_bytes().wrapping_add(line * 64));
+            }
             let after = queue.after(link);
             if !after.is_null() {
                 arch::prefetch(Coroutine::from_link(after).cast());

@@ -26,6 +26,10 @@ const LONG: Instant = 80_000;
 /// How long a crowd of ready coroutines may keep the loop from looking at descriptors.
 const POLL_INTERVAL: Instant = MS / 2;
 
+/// With so many deadlines at least, those that come within [`TOGETHER`] are served by one sleep.
+const MANY_TIMERS: usize = 64;
+const TOGETHER: Instant = MS / 10;
+
 /// So many coroutines use memory that is worth giving back.
 const CROWD: usize = 1024;
 
@@ -212,7 +216,11 @@ impl Scheduler {
         if next != NEVER || self.loop_wait != 0 {
             self.now = clock::now();
         }
-        let mut deadline = next.min(self.watches.next_check());
+        let mut deadline = next;
+        if next != NEVER && self.timers.length() >= MANY_TIMERS {
+            deadline = next.max(self.woke.saturating_add(TOGETHER));
+        }
+        deadline = deadline.min(self.watches.next_check());
         if self.loop_wait != 0 {
             deadline = deadline.min(self.now.saturating_add(self.loop_wait));
         }
@@ -223,6 +231,7 @@ impl Scheduler {
             sleep_until(deadline);
         }
         self.now = clock::now();
+        self.woke = self.now;
         self.pace = BUDGET;
         self.budget = BUDGET;
         self.dispatch(events);

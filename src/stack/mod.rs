@@ -71,6 +71,12 @@ impl Stack {
         self.base.wrapping_add(self.size)
     }
 
+    /// Where a parked coroutine's bytes are: in place or, of a shared stack, perhaps in its buffer.
+    #[inline(always)]
+    pub fn parked_bytes(&self) -> *const u8 {
+        if self.saved_length > 0 { self.saved } else { self.sp }
+    }
+
     /// How many bytes a parked coroutine's frames take.
     #[inline(always)]
     fn live_bytes(&self) -> usize {

@@ -27,7 +27,13 @@ pub fn array_zeroed<T>(count: usize) -> Result<NonNull<T>> {
     NonNull::new(memory.cast()).ok_or(Errno(libc::ENOMEM))
 }
 
-/// Grows or shrinks an array from [`array_zeroed`] (or null) to `count` elements; new ones are not initialised.
+/// Heap memory for `count` values of `T` (`count` > 0) that are not initialised, or ENOMEM.
+pub fn array_uninitialized<T>(count: usize) -> Result<NonNull<T>> {
+    // SAFETY: null is a null pointer to resize.
+    unsafe { resize(ptr::null_mut(), count) }
+}
+
+/// Grows or shrinks an array of this module's (or null) to `count` elements; new ones are not initialised.
 ///
 /// # Safety
 /// `memory` is null or came from this module and holds plain data that may be moved.
