@@ -574,6 +574,9 @@ int dyco_schedcall_sigprocmask(int how, const sigset_t *set, sigset_t *oset);
  * All coroutines stay as they are, the calling one included, and the next
  * dyco_schedule_run() goes on with them. Where the scheduler does
  * not run, nothing happens.
+ *
+ * In a signal handler it returns at once, and takes effect when the
+ * coroutine that was interrupted next waits or gives way.
  */
 void dyco_schedcall_stop(void);
 
@@ -583,6 +586,9 @@ void dyco_schedcall_stop(void);
  *
  * Inside a coroutine it does not return. Destructors and cleanup handlers
  * are not run. The scheduler is empty then and can be used anew.
+ *
+ * In a signal handler it returns at once, and takes effect when the
+ * coroutine that was interrupted next waits or gives way.
  */
 void dyco_schedcall_abort(void);
 
@@ -1053,7 +1059,7 @@ int dyco_semaphore_signal(dyco_semaphore *sem);
  * then is never run.
  *
  * Outside a coroutine func simply runs here, without regard to timeout;
- * so it does in a signal handler that has interrupted a call that waits.
+ * so it does in a signal handler.
  *
  * @param func    the function
  * @param arg     handed to it

@@ -34,7 +34,7 @@ use crate::sys::Errno;
 /// then is never run.
 ///
 /// Outside a coroutine func simply runs here, without regard to timeout;
-/// so it does in a signal handler that has interrupted a call that waits.
+/// so it does in a signal handler.
 ///
 /// @param func    the function
 /// @param arg     handed to it

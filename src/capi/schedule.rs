@@ -147,6 +147,9 @@ pub unsafe extern "C" fn dyco_schedcall_sigprocmask(
 /// All coroutines stay as they are, the calling one included, and the next
 /// dyco_schedule_run() goes on with them. Where the scheduler does
 /// not run, nothing happens.
+///
+/// In a signal handler it returns at once, and takes effect when the
+/// coroutine that was interrupted next waits or gives way.
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_schedcall_stop() {
     scheduler::stop();
@@ -157,6 +160,9 @@ pub extern "C" fn dyco_schedcall_stop() {
 ///
 /// Inside a coroutine it does not return. Destructors and cleanup handlers
 /// are not run. The scheduler is empty then and can be used anew.
+///
+/// In a signal handler it returns at once, and takes effect when the
+/// coroutine that was interrupted next waits or gives way.
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_schedcall_abort() {
     scheduler::abort();

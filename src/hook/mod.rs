@@ -6,6 +6,7 @@ mod command;
 mod fd;
 mod flags;
 mod fortify;
+mod handlers;
 mod lock;
 mod names;
 mod open;

@@ -17,6 +17,8 @@ pub mod epoll;
 pub mod epoll_set;
 pub mod file;
 pub mod flags;
+#[cfg(feature = "hook")]
+pub mod handlers;
 pub mod level;
 #[cfg(feature = "hook")]
 pub mod lock;

@@ -15,7 +15,7 @@
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
-//! | `aside` | waits of signal handlers on alternate stacks |
+//! | `handlers`, `aside` | the signal handler that runs; waits of those that we do not know of, on alternate stacks |
 //! | `exceptions`, `sanitizers` | the C++ runtime; AddressSanitizer and ThreadSanitizer |
 //! | `overflow`, `deadlock` | the two reports that go to stderr |
 
@@ -38,6 +38,7 @@ pub mod children;
 mod deadlock;
 mod exceptions;
 mod extras;
+mod handlers;
 mod helpers;
 mod inbox;
 mod life;
@@ -59,6 +60,8 @@ mod watch;
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
 pub use extras::{Extras, Held};
+#[cfg(feature = "hook")]
+pub use handlers::run_handler;
 pub use helpers::{block_signals as block_helper_signals, set_limits as set_helper_limits};
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
@@ -79,6 +82,8 @@ pub struct Scheduler {
     /// The loop runs. A coroutine that runs while it does not is an asymmetric one that the main program has resumed: a
     /// call that waits is then made outside coroutines, there is nobody to switch to.
     is_running: bool,
+    /// The signal handler that runs.
+    handler: handlers::Mark,
     /// Where the thread's `errno` is.
     errno: *mut libc::c_int,
     /// Where C++ keeps the thread's current exceptions; null where there is no C++.

@@ -15,6 +15,7 @@ use super::Scheduler;
 use crate::arch::slot;
 use crate::sys::memory;
 use crate::sys::message::Line;
+use crate::sys::next;
 
 /// What the line says.
 pub struct Report {
@@ -64,8 +65,8 @@ pub unsafe fn prepare_thread(scheduler: *mut Scheduler) {
             let mut action: libc::sigaction = zeroed();
             action.sa_sigaction = on_fault as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigaction(libc::SIGSEGV, ptr::null(), PREVIOUS.0.get());
-            libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut());
+            next::sigaction(libc::SIGSEGV, ptr::null(), PREVIOUS.0.get());
+            next::sigaction(libc::SIGSEGV, &action, ptr::null_mut());
             INSTALLED.store(2, Ordering::Release);
         }
     }
@@ -107,13 +108,13 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context
             line.text(" stack, function ").hex(report.entry).text(") at ").hex(address);
             line.print();
             // Not handled: back to the faulting instruction under the action that was there before.
-            libc::sigaction(signal, PREVIOUS.0.get(), ptr::null_mut());
+            next::sigaction(signal, PREVIOUS.0.get(), ptr::null_mut());
             return;
         }
         let previous = &*PREVIOUS.0.get();
         match previous.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => {
-                libc::sigaction(signal, previous, ptr::null_mut());
+                next::sigaction(signal, previous, ptr::null_mut());
                 // A signal that somebody sent does not come again by itself.
                 if (*info).si_code <= 0 {
                     libc::raise(signal);

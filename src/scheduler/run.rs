@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::handlers::is_in_handler;
 use super::{Scheduler, current, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::poller::epoll::{self, Event};
@@ -99,6 +100,9 @@ pub fn abort() {
         (*scheduler).abort = true;
         (*scheduler).interrupted = true;
         (*scheduler).budget = 0;
+        if (*scheduler).handler.is_set() && is_in_handler(scheduler) {
+            return (*scheduler).keep_awake();
+        }
         if !(*scheduler).running.is_null() {
             switch::finish(scheduler);
         }

@@ -6,6 +6,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
+use super::handlers::Mark;
 use super::{Scheduler, asymmetric, pool, sanitizers};
 use crate::arch::{self, slot};
 use crate::coroutine::{Context, Coroutine, State, Wake};
@@ -124,6 +125,7 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
     // SAFETY: the caller's promise; the saved frame is never continued.
     unsafe {
         let me = (*scheduler).running;
+        (*scheduler).handler = Mark::NONE;
         (*scheduler).detach(me);
         (*me).state = State::Dead;
         if (*me).asymmetric && !(*scheduler).abort {

@@ -3,6 +3,7 @@
 
 use core::marker::PhantomData;
 
+use super::handlers::is_in_handler;
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, aside, switch, this};
 use crate::arch::slot;
@@ -44,7 +45,11 @@ pub enum Direction {
 pub fn current() -> Option<Current> {
     let scheduler = this()?.as_ptr();
     // SAFETY: this thread's scheduler is valid.
-    let inside = unsafe { !(*scheduler).running.is_null() && (*scheduler).is_running };
+    let inside = unsafe {
+        !(*scheduler).running.is_null()
+            && (*scheduler).is_running
+            && !((*scheduler).handler.is_set() && is_in_handler(scheduler))
+    };
     if inside { Some(Current { scheduler, thread: PhantomData }) } else { None }
 }
 

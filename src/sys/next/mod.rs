@@ -71,6 +71,7 @@ macro_rules! next_definitions {
 mod command;
 mod file;
 mod fortify;
+mod handlers;
 mod names;
 mod socket;
 mod thread;
@@ -79,6 +80,7 @@ mod wait;
 pub use command::*;
 pub use file::*;
 pub use fortify::*;
+pub use handlers::*;
 pub use names::*;
 pub use socket::*;
 pub use thread::*;
@@ -99,6 +101,7 @@ unsafe extern "C" fn look_up() {
         command::look_up,
         file::look_up,
         fortify::look_up,
+        handlers::look_up,
         names::look_up,
         socket::look_up,
         thread::look_up,
