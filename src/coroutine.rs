@@ -69,6 +69,8 @@ pub struct Waiter {
     pub coroutine: *mut Coroutine,
     /// For a descriptor: the poll(2) events that wake it.
     pub events: u32,
+    /// Of an operation in a ring: its result, or -errno.
+    pub result: i32,
 }
 
 /// A coroutine. Zeroed memory is a valid one that is nobody yet.
@@ -102,6 +104,11 @@ pub struct Coroutine {
     pub pool: *mut c_void,
     /// Never scheduled: runs when it is resumed.
     pub asymmetric: bool,
+    /// The kernel has an operation of its in a ring, and perhaps the address of its buffer: it does not run, and its stack
+    /// stays, before the kernel is done with it.
+    pub in_ring: bool,
+    /// What its last operation left: IORING_CQE_F_SOCK_NONEMPTY.
+    pub more: bool,
     /// What a sanitizer keeps for it: ASan's fake stack, or TSan's fibre.
     pub sanitizer: *mut c_void,
     /// Its name among the thread's coroutines.

@@ -52,6 +52,13 @@ pub unsafe fn recvfrom(
         return attempt();
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
+    let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0 && length > 0;
+    if caller.current().receives_by_ring() && simply && caller.current().may_lend(buffer, length) {
+        // SAFETY: the caller's promise.
+        if let Some(result) = unsafe { receive_by_ring(&mut waits, buffer, length) } {
+            return result;
+        }
+    }
     let got = waits.until(attempt)?;
     if got < length && got > 0 {
         if wants_all(fd, flags) {
@@ -63,6 +70,28 @@ pub unsafe fn recvfrom(
         note_emptied(&waits, flags);
     }
     Ok(got)
+}
+
+/// `recv` where it may go by the ring: when there is nothing yet, the kernel puts what comes where the caller wants it.
+/// `None`: try otherwise.
+unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t) -> Option<Result<usize>> {
+    let (fd, current) = (waits.fd, waits.current());
+    let snapshot = descriptors::get(fd);
+    if !snapshot.stream() || !snapshot.known() || snapshot.shared() {
+        return None;
+    }
+    if !current.is_dry(fd) {
+        // SAFETY: the caller's promise.
+        match unsafe { syscall!(SYS_recvfrom, fd, buffer, length, libc::MSG_DONTWAIT, 0, 0) } {
+            Err(EAGAIN) => {}
+            result => return Some(result),
+        }
+    }
+    match waits.deadline() {
+        // SAFETY: the caller's promise.
+        Ok(deadline) => unsafe { current.receive(fd, buffer, length, deadline) },
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// `recvmsg`.

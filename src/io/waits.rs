@@ -8,7 +8,7 @@ use libc::{pollfd, timeval};
 use super::Caller;
 use super::flags::is_nonblocking;
 use crate::poller::descriptors::{self, Snapshot, flag};
-use crate::scheduler::{Direction, Wake};
+use crate::scheduler::{Current, Direction, Wake};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::{syscall, syscall_raw};
@@ -40,6 +40,11 @@ impl Waits {
     /// For anything else.
     pub fn of_file(caller: Caller, fd: c_int, direction: Direction) -> Waits {
         Waits { timed: false, ..Waits::of_socket(caller, fd, direction) }
+    }
+
+    /// Who waits.
+    pub fn current(&self) -> Current {
+        self.caller.current()
     }
 
     /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to

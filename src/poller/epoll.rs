@@ -114,6 +114,11 @@ impl Epoll {
         self.events = ptr::null_mut();
     }
 
+    /// The set's own descriptor, which polls as readable when there are events; -1 while the poller is closed.
+    pub fn set(&self) -> i32 {
+        self.set
+    }
+
     /// The eventfd to write to from other threads; -1 while the poller is closed.
     pub fn wake_fd(&self) -> i32 {
         self.wake

@@ -196,10 +196,11 @@ impl Scheduler {
     unsafe fn forget_if_old(&mut self, watch: *mut super::watch::Watch) {
         // SAFETY: the caller's promise.
         unsafe {
-            if let Some((fd, generation)) = (*watch).registration()
-                && descriptors::get(fd).generation != generation
-            {
-                self.forget_watch(fd, generation, Wake::Closed);
+            let (fd, generations) = (*watch).generations();
+            for generation in generations.into_iter().flatten() {
+                if descriptors::get(fd).generation != generation {
+                    self.forget_watch(fd, generation, Wake::Closed);
+                }
             }
         }
     }

@@ -196,6 +196,7 @@ impl Scheduler {
     /// Ends every coroutine but one, those that wait for it because they have resumed it, and the asymmetric ones that run
     /// only when somebody resumes them.
     pub(super) fn end_all_but(&mut self, survivor: *mut Coroutine) {
+        self.end_all_operations();
         let scheduler: *mut Scheduler = self;
         // SAFETY: `reclaim` changes the table that is walked only by removing the coroutine that it is called for, which
         // `for_each` allows; the walk goes through raw pointers. A chain of resumers is one of live coroutines.

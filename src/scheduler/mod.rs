@@ -216,6 +216,7 @@ impl Scheduler {
             List::init(&raw mut self.jobs);
         }
         self.poller.init();
+        self.operations.init();
         self.wake_fd.store(-1, Relaxed);
         self.slots.init(shared_stack);
         self.sanitizers.look();
@@ -256,8 +257,8 @@ unsafe fn destroy(scheduler: *mut Scheduler) {
         s.end_all();
         s.inbox.free();
         s.watches.free();
-        s.poller.free();
         s.operations.free();
+        s.poller.free();
         s.timers.free();
         s.coroutines.free();
         s.stacks.free();

@@ -1,85 +1,314 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls that the kernel makes for a coroutine by io_uring, because as system calls they would make the thread wait.
+//! Operations that the kernel carries out for coroutines by io_uring.
+//!
+//! epoll stays the way to learn that something is ready. While an operation is in the ring the loop waits in the ring, which
+//! then watches the epoll set; otherwise it has nothing to do with it.
+//!
+//! An operation belongs to a parked coroutine, and while the kernel has it the coroutine does not run and its stack stays:
+//! whoever would wake it (a deadline, a close) only cancels. Its end wakes it, whatever that brought: a cancel that comes
+//! too late delivers what has come. A cancelled coroutine looks for itself why.
 
 use core::mem::replace;
 use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
-use libc::{c_int, sockaddr, socklen_t};
-
-use super::Current;
+use super::Scheduler;
+use super::watch::Watch;
+use crate::coroutine::{Coroutine, Wake};
+use crate::list::List;
+use crate::poller::descriptors;
 use crate::stack::tools;
-use crate::sys::Result;
-use crate::sys::ring::{self, Entry, Ring};
+use crate::sys::clock::{self, Instant, NEVER};
+use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
+use crate::syscall_raw;
 
-/// A scheduler's ring. Zeroed memory is one that has not been opened.
+mod calls;
+
+/// [`Entry::data`] of those that are no coroutine's: of which nobody wants to know the end; of a call that is made at once;
+/// of the watch of the epoll set. Addresses of coroutines are none of these.
+const IGNORED: u64 = 0;
+const AT_ONCE: u64 = 1;
+const POLLER: u64 = 2;
+
+/// A scheduler's operations.
 pub struct Operations {
     ring: Ring,
     /// Somebody uses the ring: a signal handler that interrupts goes without.
     busy: bool,
+    /// Receiving goes by the ring.
+    chosen: bool,
+    /// The ring watches the epoll set.
+    watching: bool,
+    /// How many coroutines are in the ring.
+    count: u32,
+    /// The generation of the descriptor that each entry was made for.
+    generations: [u32; ENTRIES as usize],
+    /// What became of the last call that was made at once.
+    at_once: Option<Completion>,
 }
 
 impl Operations {
-    /// Gives the ring back. Nothing is in flight.
+    /// Decides how coroutines receive.
+    pub(super) fn init(&mut self) {
+        // SAFETY: C strings; the environment's words stay as long as nobody changes it meanwhile, as getenv(3) asks.
+        self.chosen = unsafe {
+            let value = libc::getenv(c"DYCO_POLLER".as_ptr());
+            !value.is_null() && libc::strcmp(value, c"io_uring".as_ptr()) == 0
+        };
+    }
+
+    /// Whether coroutines are in the ring.
+    #[inline(always)]
+    pub(super) fn any(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Gives the ring back. No coroutine is in it.
     pub(super) fn free(&mut self) {
         self.ring.free(false);
     }
 
-    /// After fork, in the child: the ring is the parent's.
-    pub(super) fn forked(&mut self) {
-        self.ring.free(true);
-        self.busy = false;
-    }
-
     /// Uses the ring, unless there is none, or this is a signal handler that has interrupted somebody who does.
-    fn with_ring<T>(&mut self, action: impl FnOnce(&mut Ring) -> Option<T>) -> Option<T> {
+    #[inline]
+    fn with_ring<T>(&mut self, action: impl FnOnce(&mut Operations) -> Option<T>) -> Option<T> {
         if replace(&mut self.busy, true) {
             return None;
         }
         compiler_fence(SeqCst);
         // Valgrind does not know what an operation writes.
         let open = self.ring.is_open() || !tools::on_valgrind() && self.ring.open();
-        let result = if open { action(&mut self.ring) } else { None };
+        let result = if open { action(self) } else { None };
         compiler_fence(SeqCst);
         self.busy = false;
         result
     }
-}
 
-impl Current {
-    /// Whether there is a ring; it is opened if need be.
-    pub fn has_ring(self) -> bool {
-        // SAFETY: the scheduler is valid while its coroutine runs.
-        unsafe { (*self.scheduler()).operations.with_ring(|_| Some(())).is_some() }
-    }
-
-    /// `accept4` that does not wait, although the listener may be blocking: EAGAIN. `None`: there is no ring.
-    ///
-    /// # Safety
-    /// As accept4(2).
-    pub unsafe fn accept_now(
-        self,
-        fd: c_int,
-        address: *mut sockaddr,
-        length: *mut socklen_t,
-        flags: c_int,
-    ) -> Option<Result<usize>> {
-        // SAFETY: the scheduler is valid while its coroutine runs.
-        let operations = unsafe { &mut (*self.scheduler()).operations };
-        operations.with_ring(|ring| {
-            let entry = Entry {
-                opcode: ring::ACCEPT,
-                ioprio: ring::ACCEPT_DONTWAIT,
-                fd,
-                offset: length as u64,
-                address: address as u64,
-                call_flags: flags as u32,
-                ..Entry::default()
-            };
-            // An operation that does not wait is done when it has been submitted: the kernel does not keep the addresses.
-            if !ring.push(entry) || !ring.submit() {
-                return None;
-            }
-            ring.next().map(|completion| completion.result())
+    /// Puts an entry into the ring; `None` when it has no room and the kernel takes nothing.
+    #[inline]
+    fn push(&mut self, entry: Entry) -> Option<usize> {
+        self.ring.push(entry).or_else(|| {
+            self.give();
+            self.ring.push(entry)
         })
     }
+
+    /// Gives the kernel what has been pushed.
+    fn give(&mut self) {
+        self.disarm_stale();
+        // What it refuses stays for the next time.
+        let _ = self.ring.submit();
+    }
+
+    /// Waits for `wanted` completions; `limit`: for so long at most.
+    fn enter(&mut self, wanted: u32, limit: Option<u64>) -> bool {
+        self.disarm_stale();
+        self.ring.enter(wanted, limit).is_ok()
+    }
+
+    /// What was asked of a descriptor that another thread has closed since must not be done to the next one of that number.
+    #[inline]
+    fn disarm_stale(&mut self) {
+        let generations = &self.generations;
+        self.ring.for_each_pending(|place, entry| {
+            if entry.data > POLLER && descriptors::get(entry.fd).generation != generations[place] {
+                entry.fd = -1;
+            }
+        });
+    }
+
+    /// Ends this thread's operations on the file of a descriptor that is about to be closed. May be called at any moment,
+    /// also in a signal handler; one that has interrupted a use of the ring leaves it to [`Scheduler::settle`].
+    #[cold]
+    pub(super) fn let_go(&mut self, fd: i32) {
+        self.with_ring(|operations| {
+            let call_flags = ring::CANCEL_FD | ring::CANCEL_ALL;
+            operations.push(Entry { opcode: ring::CANCEL, fd, call_flags, data: IGNORED, ..Entry::default() });
+            // So that the kernel carries all of them to their end now, but does not wait.
+            operations.enter(ENTRIES.max(operations.count), Some(0));
+            Some(())
+        });
+    }
+}
+
+impl Scheduler {
+    /// Gives the kernel, with the next turn of the loop, an operation of the coroutine that runs, which parks then. False:
+    /// there is no ring, or no room.
+    ///
+    /// # Safety
+    /// `watch` is of the entry's descriptor; what the entry points to stays until the operation has ended.
+    #[inline]
+    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry) -> bool {
+        let me = self.running;
+        let entry = Entry { data: me as u64, ..entry };
+        let begun = self.operations.with_ring(|operations| {
+            let place = operations.push(entry)?;
+            operations.generations[place] = generation;
+            operations.count += 1;
+            Some(())
+        });
+        if begun.is_some() {
+            // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
+            unsafe {
+                (*me).in_ring = true;
+                List::push_back(&raw mut (*watch).operators, &raw mut (*me).waiter.link);
+            }
+        }
+        begun.is_some()
+    }
+
+    /// Asks the kernel to end an operation early.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler, and in the ring.
+    #[cold]
+    pub(super) unsafe fn cancel_operation(&mut self, coroutine: *mut Coroutine) {
+        self.push_surely(Entry {
+            opcode: ring::CANCEL,
+            fd: -1,
+            address: coroutine as u64,
+            data: IGNORED,
+            ..Entry::default()
+        });
+    }
+
+    fn push_surely(&mut self, entry: Entry) {
+        let operations = &mut self.operations;
+        while operations.with_ring(|operations| operations.push(entry)).is_none() {
+            // Only for want of memory.
+            pause();
+        }
+    }
+
+    /// Cancels what has been begun on a watch's descriptor, which was closed.
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's.
+    #[cold]
+    pub(super) unsafe fn end_operations(&mut self, watch: *mut Watch) {
+        // SAFETY: the caller's promise; cancelling takes nobody off the list.
+        unsafe {
+            (*watch).operated = 0;
+            let mut link = (*watch).operators.first();
+            while !link.is_null() {
+                self.cancel_operation(Coroutine::from_link(link));
+                link = (*watch).operators.after(link);
+            }
+        }
+    }
+
+    /// Cancels all operations, and waits until the kernel has let go of every stack.
+    pub(super) fn end_all_operations(&mut self) {
+        if !self.operations.any() {
+            return;
+        }
+        self.push_surely(Entry {
+            opcode: ring::CANCEL,
+            fd: -1,
+            call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
+            data: IGNORED,
+            ..Entry::default()
+        });
+        while self.operations.any() {
+            if !self.operations.enter(1, None) {
+                pause();
+            }
+            self.reap();
+        }
+    }
+
+    /// Takes what the kernel has completed; whether the epoll set has events.
+    fn reap(&mut self) -> bool {
+        let mut events = false;
+        while let Some(completion) = self.operations.ring.next() {
+            match completion.data {
+                IGNORED => {}
+                AT_ONCE => self.operations.at_once = Some(completion),
+                POLLER => {
+                    self.operations.watching = false;
+                    events = true;
+                }
+                // SAFETY: a coroutine stays while it is in the ring.
+                _ => unsafe { self.complete(completion.data as *mut Coroutine, &completion) },
+            }
+        }
+        events
+    }
+
+    /// # Safety
+    /// The coroutine is in the ring, until now.
+    #[inline]
+    unsafe fn complete(&mut self, coroutine: *mut Coroutine, completion: &Completion) {
+        self.operations.count -= 1;
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*coroutine).in_ring = false;
+            (*coroutine).waiter.result = completion.result;
+            (*coroutine).more = completion.flags & ring::NONEMPTY != 0;
+            self.unpark(coroutine, Wake::Ready);
+        }
+    }
+
+    /// Lets the kernel carry on, without waiting.
+    pub(super) fn look_at_ring(&mut self) {
+        self.operations.enter(0, None);
+        self.reap();
+    }
+
+    /// Waits in the ring until something happens or the deadline; returns how many events the epoll set has.
+    pub(super) fn wait_for_ring(&mut self, deadline: Instant) -> usize {
+        if !self.operations.watching && self.poller.wake_fd() >= 0 {
+            let watch = Entry {
+                opcode: ring::POLL,
+                fd: self.poller.set(),
+                call_flags: libc::POLLIN as u32,
+                data: POLLER,
+                ..Entry::default()
+            };
+            self.push_surely(watch);
+            self.operations.watching = true;
+        }
+        let limit = (deadline != NEVER).then(|| deadline.saturating_sub(clock::now()));
+        self.operations.enter(1, limit);
+        if self.reap() { self.poller.wait(0, 0) } else { 0 }
+    }
+
+    /// After fork, in the child: the ring and what is in it are the parent's.
+    pub(super) fn lose_operations(&mut self) {
+        self.operations.ring.free(true);
+        self.operations.busy = false;
+        self.operations.watching = false;
+        self.operations.count = 0;
+        self.watches.for_each(&mut |watch| {
+            // SAFETY: operators are live coroutines.
+            unsafe {
+                (*watch).operated = 0;
+                let mut link = (*watch).operators.first();
+                while !link.is_null() {
+                    let coroutine = Coroutine::from_link(link);
+                    (*coroutine).in_ring = false;
+                    (*coroutine).waiter.result = -libc::ECANCELED;
+                    link = (*watch).operators.after(link);
+                }
+            }
+        });
+    }
+
+    /// After fork, in the child: lets those who are left begin their operations anew.
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's, after [`Scheduler::lose_operations`].
+    pub(super) unsafe fn begin_anew(&mut self, watch: *mut Watch) {
+        // SAFETY: the caller's promise; waking takes a coroutine off the list.
+        unsafe {
+            while !(*watch).operators.is_empty() {
+                self.unpark(Coroutine::from_link((*watch).operators.first()), Wake::Ready);
+            }
+        }
+    }
+}
+
+/// Gives the kernel time to find memory.
+fn pause() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // SAFETY: a valid time.
+    unsafe { syscall_raw!(SYS_nanosleep, &raw const time, 0) };
 }

@@ -261,7 +261,7 @@ impl Scheduler {
     /// coroutines wait for is tried again.
     fn start_child(&mut self) {
         self.poller.close();
-        self.operations.forked();
+        self.lose_operations();
         self.wake_fd.store(-1, Relaxed);
         self.lose_jobs();
         self.inbox.free();

@@ -199,6 +199,9 @@ impl Scheduler {
         self.budget = self.pace;
         self.resume_signals();
         if self.now.saturating_sub(self.polled) >= POLL_INTERVAL && self.poller.wake_fd() >= 0 {
+            if self.operations.any() {
+                self.look_at_ring();
+            }
             let events = self.poller.wait(0, 0);
             self.dispatch(events);
         }
@@ -229,7 +232,9 @@ impl Scheduler {
             deadline = deadline.min(self.now.saturating_add(self.loop_wait));
         }
         let mut events = 0;
-        if self.poller.wake_fd() >= 0 {
+        if self.operations.any() {
+            events = self.wait_for_ring(deadline);
+        } else if self.poller.wake_fd() >= 0 {
             events = self.poller.wait(deadline, self.now);
         } else {
             sleep_until(deadline);

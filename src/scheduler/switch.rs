@@ -238,7 +238,7 @@ impl Scheduler {
     }
 
     /// Wakes a coroutine that waits: takes it off everything it waits on and makes it ready. One that does not wait (any
-    /// more) is left alone: exactly one wake per wait.
+    /// more) is left alone: exactly one wake per wait. One of whom the kernel has an operation is woken by its end.
     ///
     /// # Safety
     /// `coroutine` is a live one of this scheduler.
@@ -248,6 +248,9 @@ impl Scheduler {
         unsafe {
             if (*coroutine).state != State::Waiting {
                 return;
+            }
+            if (*coroutine).in_ring {
+                return self.cancel_operation(coroutine);
             }
             self.detach(coroutine);
             (*coroutine).wake = wake;

@@ -12,11 +12,12 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use libc::c_void;
 
+use super::syscall::KERNEL_SIGSET;
 use super::{Result, memory};
 use crate::syscall;
 
 /// Submissions that wait for the kernel.
-const ENTRIES: u32 = 256;
+pub const ENTRIES: u32 = 256;
 /// Completions that wait for us; beyond them the kernel keeps a list.
 const COMPLETIONS: u32 = 1024;
 
@@ -35,15 +36,37 @@ mod setup {
     pub const NO_SQARRAY: u32 = 1 << 16;
 }
 
-/// IORING_ENTER_REGISTERED_RING.
-const ENTER_REGISTERED: u32 = 1 << 4;
+/// IORING_ENTER_*.
+mod enter {
+    pub const GETEVENTS: u32 = 1 << 0;
+    pub const EXT_ARG: u32 = 1 << 3;
+    pub const REGISTERED_RING: u32 = 1 << 4;
+}
+
 /// IORING_UNREGISTER_RING_FDS, of a ring given by its index.
 const UNREGISTER: u32 = 21 | 1 << 31;
 
+/// IORING_OP_POLL_ADD.
+pub const POLL: u8 = 6;
 /// IORING_OP_ACCEPT.
 pub const ACCEPT: u8 = 13;
+/// IORING_OP_ASYNC_CANCEL.
+pub const CANCEL: u8 = 14;
+/// IORING_OP_RECV.
+pub const RECEIVE: u8 = 27;
 /// IORING_ACCEPT_DONTWAIT (Linux 6.10), in [`Entry::ioprio`].
 pub const ACCEPT_DONTWAIT: u16 = 1 << 1;
+
+/// IORING_ASYNC_CANCEL_ALL, in [`Entry::call_flags`]: not only the first that matches.
+pub const CANCEL_ALL: u32 = 1 << 0;
+/// IORING_ASYNC_CANCEL_FD: what concerns the descriptor's file.
+pub const CANCEL_FD: u32 = 1 << 1;
+/// IORING_ASYNC_CANCEL_ANY: everything.
+pub const CANCEL_ANY: u32 = 1 << 2;
+/// IORING_RECVSEND_POLL_FIRST, in [`Entry::ioprio`]: it is not ready yet.
+pub const POLL_FIRST: u16 = 1 << 0;
+/// IORING_CQE_F_SOCK_NONEMPTY: there is more to receive.
+pub const NONEMPTY: u32 = 1 << 2;
 
 /// `struct io_uring_sqe`: what is asked of the kernel. Zeros are for all that an operation does not use.
 #[repr(C)]
@@ -207,33 +230,86 @@ impl Ring {
     /// Tries the newest of what we use: a kernel that does not know the flag says so before it looks at the descriptor.
     fn knows_dontwait(&mut self) -> bool {
         self.push(Entry { opcode: ACCEPT, ioprio: ACCEPT_DONTWAIT, fd: -1, ..Entry::default() });
-        self.submit() && self.next().is_some_and(|completion| completion.result == -libc::EBADF)
+        self.submit().is_ok() && self.next().is_some_and(|completion| completion.result == -libc::EBADF)
     }
 
-    /// Puts an entry where the kernel will find it; false when there is no room.
+    /// Puts an entry where the kernel will find it, and returns at which of [`ENTRIES`] places; `None` when there is no room.
     #[inline]
-    pub fn push(&mut self, entry: Entry) -> bool {
+    pub fn push(&mut self, entry: Entry) -> Option<usize> {
         // SAFETY: the ring is open; the words are the kernel's and ours, the entries beyond the head are ours.
         unsafe {
             let tail = (*self.submission_tail).load(Relaxed);
             if tail.wrapping_sub((*self.submission_head).load(Acquire)) >= ENTRIES {
-                return false;
+                return None;
             }
-            self.entries.add((tail % ENTRIES) as usize).write(entry);
+            let place = (tail % ENTRIES) as usize;
+            self.entries.add(place).write(entry);
             (*self.submission_tail).store(tail.wrapping_add(1), Release);
+            Some(place)
         }
-        true
+    }
+
+    /// Takes back the entry that was pushed last, unless the kernel has it.
+    pub fn take_back(&mut self) -> bool {
+        // SAFETY: the ring is open.
+        unsafe {
+            let tail = (*self.submission_tail).load(Relaxed);
+            let pending = tail != (*self.submission_head).load(Acquire);
+            if pending {
+                (*self.submission_tail).store(tail.wrapping_sub(1), Release);
+            }
+            pending
+        }
+    }
+
+    /// How many entries the kernel has not taken yet.
+    #[inline]
+    pub fn pending(&self) -> u32 {
+        // SAFETY: the ring is open.
+        unsafe { (*self.submission_tail).load(Relaxed).wrapping_sub((*self.submission_head).load(Acquire)) }
+    }
+
+    /// Calls `each` for every entry that the kernel has not taken yet, with its place.
+    #[inline]
+    pub fn for_each_pending(&mut self, mut each: impl FnMut(usize, &mut Entry)) {
+        // SAFETY: the ring is open; entries between head and tail are ours.
+        unsafe {
+            let mut at = (*self.submission_head).load(Acquire);
+            while at != (*self.submission_tail).load(Relaxed) {
+                let place = (at % ENTRIES) as usize;
+                each(place, &mut *self.entries.add(place));
+                at = at.wrapping_add(1);
+            }
+        }
     }
 
     /// Gives the kernel what has been pushed, and does not wait; what can be done at once is done when this returns.
-    /// False: the kernel has refused (ENOMEM), and nothing of it will be done.
-    pub fn submit(&mut self) -> bool {
-        // SAFETY: the ring is open. What is not taken is taken back.
-        unsafe {
-            let taken = syscall!(SYS_io_uring_enter, self.index, ENTRIES, 0, ENTER_REGISTERED, 0, 0);
-            (*self.submission_tail).store((*self.submission_head).load(Acquire), Release);
-            taken.is_ok()
+    pub fn submit(&mut self) -> Result<usize> {
+        // SAFETY: the ring is open.
+        unsafe { syscall!(SYS_io_uring_enter, self.index, self.pending(), 0, enter::REGISTERED_RING, 0, 0) }
+    }
+
+    /// As [`Ring::submit`], and waits for `wanted` completions, at most `limit` nanoseconds. Before it waits, the kernel
+    /// carries on what has become possible in the meantime, for `wanted` operations or a few. A signal ends it early.
+    pub fn enter(&mut self, wanted: u32, limit: Option<u64>) -> Result<usize> {
+        /// `struct io_uring_getevents_arg`.
+        #[repr(C)]
+        struct Argument {
+            mask: u64,
+            mask_size: u32,
+            least_wait: u32,
+            timeout: *const libc::timespec,
         }
+        let timeout = limit.map(|limit| libc::timespec {
+            tv_sec: (limit / 1_000_000_000) as libc::time_t,
+            tv_nsec: (limit % 1_000_000_000) as libc::c_long,
+        });
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        let argument = Argument { mask: 0, mask_size: KERNEL_SIGSET as u32, least_wait: 0, timeout };
+        let flags = enter::GETEVENTS | enter::EXT_ARG | enter::REGISTERED_RING;
+        let size = size_of::<Argument>();
+        // SAFETY: the ring is open; the argument and what it points to are valid for the call.
+        unsafe { syscall!(SYS_io_uring_enter, self.index, self.pending(), wanted, flags, &raw const argument, size) }
     }
 
     /// The next completion, if one has come.

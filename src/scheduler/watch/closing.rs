@@ -22,7 +22,8 @@ pub struct Closing {
 }
 
 /// To be called before a descriptor is closed or replaced: takes our registration away where the file may live on under
-/// another number or in another process, and makes what is known of the number old.
+/// another number or in another process, ends this thread's operations on the file (they would keep it open), and makes
+/// what is known of the number old.
 pub fn descriptor_closing(fd: i32) -> Closing {
     let snapshot = descriptors::get(fd);
     if let Some(scheduler) = this() {
@@ -32,6 +33,9 @@ pub fn descriptor_closing(fd: i32) -> Closing {
             let watch = s.watches.get(fd);
             if !watch.is_null() && (*watch).is_registered(&snapshot) && (snapshot.shared() || !snapshot.known()) {
                 s.poller.remove(fd);
+            }
+            if !watch.is_null() && !(*watch).operators.is_empty() {
+                s.operations.let_go(fd);
             }
         }
     }
@@ -48,8 +52,12 @@ pub fn descriptor_closed(closing: Closing, closed: bool) {
         unsafe {
             let s = &*scheduler.as_ptr();
             let watch = s.watches.get(closing.fd);
-            if !watch.is_null() && (*watch).is_registered(&Snapshot::of_generation(closing.generation)) {
-                others = others.saturating_sub(1);
+            let life = Snapshot::of_generation(closing.generation);
+            let ours =
+                |watch: &Watch| u32::from(watch.is_registered(&life)) + u32::from(watch.is_operated(life.generation));
+            let ours = watch.as_ref().map_or(0, ours);
+            if ours > 0 {
+                others = others.saturating_sub(ours);
                 s.watches.note_closed(watch, closing.generation, wake);
                 if s.is_running && s.running.is_null() {
                     s.keep_awake();
@@ -107,8 +115,14 @@ impl Scheduler {
         let watch = self.watches.get(fd);
         // SAFETY: watches live as long as the scheduler.
         unsafe {
-            if !watch.is_null() && (*watch).is_registered(&Snapshot::of_generation(generation)) {
+            if watch.is_null() {
+                return;
+            }
+            if (*watch).is_registered(&Snapshot::of_generation(generation)) {
                 self.unregister(watch, wake);
+            }
+            if (*watch).is_operated(generation) {
+                self.end_operations(watch);
             }
         }
     }

@@ -49,6 +49,12 @@ pub struct Watch {
     readers: List,
     /// Those who wait for EPOLLOUT alone.
     writers: List,
+    /// Those of whom the kernel has an operation in the ring.
+    pub(super) operators: List,
+    /// [`life_of`] the descriptor that operations were begun on; 0: none.
+    pub(super) operated: u64,
+    /// The last operation has left nothing to receive.
+    pub(super) dry: bool,
     fd: i32,
     /// The number's generation when it was registered.
     generation: u32,
@@ -107,7 +113,7 @@ impl Watches {
     }
 
     /// The watch of a number, made if need be.
-    fn entry(&mut self, fd: i32) -> Result<*mut Watch> {
+    pub(super) fn entry(&mut self, fd: i32) -> Result<*mut Watch> {
         let found = self.get(fd);
         if !found.is_null() {
             return Ok(found);
@@ -133,6 +139,7 @@ impl Watches {
                 let watch = &raw mut (*chunk)[offset];
                 List::init(&raw mut (*watch).readers);
                 List::init(&raw mut (*watch).writers);
+                List::init(&raw mut (*watch).operators);
                 (*watch).fd = (index / CHUNK * CHUNK + offset) as i32;
             }
             *self.chunks.add(index / CHUNK) = chunk;
@@ -195,6 +202,11 @@ impl Watches {
     }
 }
 
+/// A number's generation, other than 0.
+pub(super) fn life_of(generation: u32) -> u64 {
+    1 << 32 | u64::from(generation)
+}
+
 impl Watch {
     /// Whether the registration is of the descriptor that the number means now.
     #[inline(always)]
@@ -214,9 +226,17 @@ impl Watch {
         self.ready &= !direction;
     }
 
-    /// The number and the generation that are registered.
-    pub fn registration(&self) -> Option<(i32, u32)> {
-        if self.registered == 0 { None } else { Some((self.fd, self.generation)) }
+    /// Whether operations were begun on that life of the number.
+    #[inline(always)]
+    pub fn is_operated(&self, generation: u32) -> bool {
+        self.operated == life_of(generation)
+    }
+
+    /// The number and the generations that are registered and operated on.
+    pub fn generations(&self) -> (i32, [Option<u32>; 2]) {
+        let registered = (self.registered != 0).then_some(self.generation);
+        let operated = (self.operated != 0).then_some(self.operated as u32);
+        (self.fd, [registered, operated])
     }
 
     fn has_waiters(&self) -> bool {

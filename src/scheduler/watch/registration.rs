@@ -154,6 +154,7 @@ impl Scheduler {
                 if (*watch).has_waiters() {
                     (*scheduler).unregister(watch, Wake::Ready);
                 }
+                (*scheduler).begin_anew(watch);
             });
         }
     }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! System calls that coroutines make as operations.
+
+use libc::{c_int, c_void, sockaddr, socklen_t};
+
+use super::AT_ONCE;
+use crate::poller::descriptors;
+use crate::scheduler::Current;
+use crate::scheduler::watch::life_of;
+use crate::stack::Kind;
+use crate::sys::clock::{self, Instant};
+use crate::sys::ring::{self, Entry};
+use crate::sys::syscall::check;
+use crate::sys::{Errno, Result};
+
+impl Current {
+    /// Whether there is a ring; it is opened if need be.
+    pub fn has_ring(self) -> bool {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        unsafe { (*self.scheduler()).operations.with_ring(|_| Some(())).is_some() }
+    }
+
+    /// `accept4` that does not wait, although the listener may be blocking: EAGAIN. `None`: there is no ring.
+    ///
+    /// # Safety
+    /// As accept4(2).
+    pub unsafe fn accept_now(
+        self,
+        fd: c_int,
+        address: *mut sockaddr,
+        length: *mut socklen_t,
+        flags: c_int,
+    ) -> Option<Result<usize>> {
+        let entry = Entry {
+            opcode: ring::ACCEPT,
+            ioprio: ring::ACCEPT_DONTWAIT,
+            fd,
+            offset: length as u64,
+            address: address as u64,
+            call_flags: flags as u32,
+            data: AT_ONCE,
+            ..Entry::default()
+        };
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        let scheduler = unsafe { &mut *self.scheduler() };
+        // An operation that does not wait is done when it has been submitted: the kernel does not keep the addresses.
+        scheduler.operations.with_ring(|operations| {
+            operations.push(entry)?;
+            operations.give();
+            // Otherwise the kernel has not got so far.
+            if operations.ring.pending() > 0 && operations.ring.take_back() { None } else { Some(()) }
+        })?;
+        scheduler.reap();
+        if scheduler.operations.at_once.is_none() {
+            // There was no room for its completion.
+            scheduler.look_at_ring();
+        }
+        scheduler.operations.at_once.take().map(|completion| completion.result())
+    }
+
+    /// Whether receiving goes by the ring.
+    #[inline(always)]
+    pub fn receives_by_ring(self) -> bool {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        unsafe { (*self.scheduler()).operations.chosen }
+    }
+
+    /// Whether a buffer stays where it is while the coroutine waits: on a shared stack another one runs there meanwhile.
+    #[inline]
+    pub fn may_lend(self, buffer: *const c_void, length: usize) -> bool {
+        // SAFETY: the running coroutine is valid.
+        let stack = unsafe { &(*self.coroutine()).stack };
+        let start = buffer as usize;
+        stack.kind != Kind::Shared
+            || start >= stack.top() as usize
+            || start.saturating_add(length) <= stack.base as usize
+    }
+
+    /// Whether the last operation on `fd` has left nothing to receive: then trying is in vain.
+    pub fn is_dry(self, fd: c_int) -> bool {
+        // SAFETY: the scheduler is valid; its watches live as long as it does.
+        unsafe {
+            let watch = (*self.scheduler()).watches.get(fd);
+            !watch.is_null() && (*watch).dry && (*watch).is_operated(descriptors::get(fd).generation)
+        }
+    }
+
+    /// `recv` from a socket of which a hook has seen the birth, in which there is nothing yet. EAGAIN: the deadline came.
+    /// `None`: not by the ring.
+    ///
+    /// # Safety
+    /// As recv(2), and [`Current::may_lend`] says so of the buffer.
+    pub unsafe fn receive(
+        self,
+        fd: c_int,
+        buffer: *mut c_void,
+        length: usize,
+        deadline: Instant,
+    ) -> Option<Result<usize>> {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid; watches live as long as the scheduler. The buffer is
+        // the caller's, which waits here, and not where another coroutine runs meanwhile.
+        unsafe {
+            if self.is_aside() {
+                return None;
+            }
+            let generation = descriptors::get(fd).generation;
+            loop {
+                let scheduler = &mut *self.scheduler();
+                scheduler.open_poller().ok()?;
+                let watch = scheduler.watches.entry(fd).ok()?;
+                if descriptors::get(fd).generation != generation {
+                    return Some(Err(Errno(libc::EBADF)));
+                }
+                if !(*watch).is_operated(generation) {
+                    (*watch).operated = life_of(generation);
+                    (*watch).dry = false;
+                    descriptors::watched(fd);
+                    // From here on who closes it tells us.
+                    if descriptors::get(fd).generation != generation {
+                        (*watch).operated = 0;
+                        return Some(Err(Errno(libc::EBADF)));
+                    }
+                }
+                let entry = Entry {
+                    opcode: ring::RECEIVE,
+                    ioprio: if (*watch).dry { ring::POLL_FIRST } else { 0 },
+                    fd,
+                    address: buffer as u64,
+                    length: length.min(i32::MAX as usize) as u32,
+                    ..Entry::default()
+                };
+                if !scheduler.begin_operation(watch, generation, entry) {
+                    return None;
+                }
+                self.park_for_outside(deadline);
+                match check((*me).waiter.result as isize) {
+                    Err(Errno(libc::ECANCELED | libc::EINTR)) if clock::now() < deadline => {}
+                    Err(Errno(libc::ECANCELED | libc::EINTR)) => return Some(Err(Errno(libc::EAGAIN))),
+                    Err(Errno(libc::EAGAIN)) => return None,
+                    result => {
+                        (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();
+                        return Some(result);
+                    }
+                }
+            }
+        }
+    }
+}
