@@ -73,6 +73,9 @@ fn test(program: &Program, machine: Machine, mode: Mode, folder: &Path) -> Outco
     };
     let mut command = machine.command(&binary);
     command.current_dir(folder);
+    if mode == Mode::Ring {
+        command.env("DYCO_POLLER", "io_uring");
+    }
     if !limit_descriptors(&mut command, program.descriptors) {
         return Outcome::Skipped("may not open that many descriptors here".to_string());
     }

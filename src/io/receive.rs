@@ -80,7 +80,8 @@ unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t
     if !snapshot.stream() || !snapshot.known() || snapshot.shared() {
         return None;
     }
-    if !current.is_dry(fd) {
+    // What has come since then is for the ring to find, unless the call does not wait.
+    if !current.is_dry(fd) || waits.deadline().is_err() {
         // SAFETY: the caller's promise.
         match unsafe { syscall!(SYS_recvfrom, fd, buffer, length, libc::MSG_DONTWAIT, 0, 0) } {
             Err(EAGAIN) => {}

@@ -19,10 +19,12 @@ pub enum Mode {
     Archive,
     /// With -static.
     Static,
+    /// With libdyco.so, and DYCO_POLLER=io_uring.
+    Ring,
 }
 
 impl Mode {
-    const ALL: [Mode; 4] = [Mode::Shared, Mode::Fortify, Mode::Archive, Mode::Static];
+    const ALL: [Mode; 5] = [Mode::Shared, Mode::Fortify, Mode::Archive, Mode::Static, Mode::Ring];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl Mode {
             Mode::Fortify => "fortify",
             Mode::Archive => "archive",
             Mode::Static => "static",
+            Mode::Ring => "ring",
         }
     }
 }
@@ -92,6 +95,8 @@ pub struct Program {
     machines: Vec<String>,
     needs: Vec<String>,
     flags: Vec<String>,
+    /// It has to do with sockets.
+    receives: bool,
     pub limit: Duration,
     pub descriptors: Option<u64>,
 }
@@ -127,6 +132,7 @@ impl Program {
             machines: words("arch"),
             needs: words("needs"),
             flags: words("flags"),
+            receives: ["\"net.h\"", "\"same.h\"", "recv(", "socketpair("].iter().any(|word| text.contains(word)),
             limit: Duration::from_secs(number("timeout").unwrap_or(30)),
             descriptors: number("nofile"),
             source,
@@ -144,6 +150,7 @@ impl Program {
                 Mode::Shared => true,
                 Mode::Archive => machine == Machine::Native,
                 Mode::Fortify => machine == Machine::Native && !self.cpp,
+                Mode::Ring => machine == Machine::Native && self.receives,
                 Mode::Static => {
                     !self.cpp && (machine == Machine::Native || self.modes.iter().any(|name| name == "static"))
                 }
@@ -171,7 +178,7 @@ impl Program {
         }
         command.args(&self.flags).arg(&self.source).arg("-o").arg(&output);
         match mode {
-            Mode::Shared | Mode::Fortify => {
+            Mode::Shared | Mode::Fortify | Mode::Ring => {
                 command.arg("-L").arg(&library).arg(format!("-Wl,-rpath,{}", library.display())).arg("-ldyco");
             }
             Mode::Archive => {
