@@ -14,6 +14,7 @@ mod poll;
 mod process;
 mod signal;
 mod socket;
+mod stdio;
 mod time;
 mod transfer;
 mod wait;

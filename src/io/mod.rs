@@ -37,6 +37,8 @@ pub mod signal;
 pub mod signal_mask;
 pub mod signal_wait;
 pub mod socket;
+#[cfg(feature = "hook")]
+pub mod stream;
 pub mod terminal;
 pub mod time;
 #[cfg(feature = "ssl")]

@@ -74,6 +74,7 @@ mod fortify;
 mod handlers;
 mod names;
 mod socket;
+mod stdio;
 mod thread;
 mod wait;
 
@@ -83,6 +84,7 @@ pub use fortify::*;
 pub use handlers::*;
 pub use names::*;
 pub use socket::*;
+pub use stdio::*;
 pub use thread::*;
 pub use wait::*;
 
@@ -104,6 +106,7 @@ unsafe extern "C" fn look_up() {
         handlers::look_up,
         names::look_up,
         socket::look_up,
+        stdio::look_up,
         thread::look_up,
         wait::look_up,
     ] {
