@@ -292,9 +292,10 @@ impl Scheduler {
     /// by piece between pieces still in use, which libc gives back only when asked.
     fn shrink(&mut self) {
         let live = self.coroutines.live();
-        if self.coroutines.crowd >= CROWD && live < self.coroutines.crowd / 8 {
+        let is_last = live == 0 && self.coroutines.blocks() >= CROWD;
+        if is_last || self.coroutines.crowd >= CROWD && live < self.coroutines.crowd / 8 {
             self.coroutines.crowd = live;
-            if live == 0 {
+            if is_last {
                 self.coroutines.free();
             }
             self.timers.trim(live);

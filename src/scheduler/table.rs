@@ -36,12 +36,18 @@ pub struct Table {
     /// Free control blocks, chained by `next_in_bucket`.
     free: *mut Coroutine,
     chunks: *mut Chunk,
+    blocks: usize,
 }
 
 impl Table {
     /// How many coroutines are alive.
     pub fn live(&self) -> usize {
         self.live
+    }
+
+    /// How many coroutines there are control blocks for.
+    pub fn blocks(&self) -> usize {
+        self.blocks
     }
 
     /// A new coroutine with a name and a waiter of its own; all else is zero.
@@ -132,6 +138,7 @@ impl Table {
         unsafe { memory::free(self.buckets) };
         (self.buckets, self.bucket_count) = (ptr::null_mut(), 0);
         self.free = ptr::null_mut();
+        self.blocks = 0;
     }
 
     fn bucket(&self, cid: i32) -> *mut *mut Coroutine {
@@ -192,6 +199,7 @@ impl Table {
             }
         }
         self.chunks = chunk;
+        self.blocks += CHUNK;
         Ok(())
     }
 }
