@@ -10,7 +10,7 @@ use crate::scheduler::current;
 use crate::sys::next;
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t {
+pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t {
     match current() {
         // SAFETY: the C caller's promise, as everywhere in this file.
         Some(current) => c_size(unsafe { file::read(current, fd, buffer, length) }),
@@ -30,7 +30,7 @@ unsafe extern "C" fn readv(fd: c_int, list: *const iovec, count: c_int) -> ssize
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, length: size_t) -> ssize_t {
+pub unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, length: size_t) -> ssize_t {
     match current() {
         // SAFETY: see `read`.
         Some(current) => c_size(unsafe { file::write(current, fd, buffer, length) }),
@@ -50,7 +50,7 @@ unsafe extern "C" fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssiz
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn close(fd: c_int) -> c_int {
+pub unsafe extern "C" fn close(fd: c_int) -> c_int {
     closing::close(fd)
 }
 

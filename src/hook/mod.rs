@@ -2,6 +2,7 @@
 //! The libc names that we define. Inside a coroutine each goes to `io`; outside it is the next definition, bit for bit.
 //! No logic here.
 
+mod aliases;
 mod command;
 mod fd;
 mod flags;

@@ -12,7 +12,7 @@ use crate::scheduler::current;
 use crate::sys::next;
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
     match current() {
         // SAFETY: the C caller's promise, as everywhere in this file.
         Some(current) => c_number(unsafe { open::openat(current, HERE, path, flags, mode) }),
@@ -22,7 +22,7 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+pub unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
     match current() {
         // SAFETY: see `open`.
         Some(current) => c_number(unsafe { open::openat(current, HERE, path, flags, mode) }),
@@ -69,7 +69,7 @@ unsafe extern "C" fn creat64(path: *const c_char, mode: c_uint) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pipe(ends: *mut c_int) -> c_int {
+pub unsafe extern "C" fn pipe(ends: *mut c_int) -> c_int {
     // SAFETY: see `open`; the numbers are where libc has put them.
     unsafe { pipes::note(next::pipe(ends), ends, 0) }
 }
