@@ -27,14 +27,22 @@ pub unsafe fn connect(caller: Caller, fd: c_int, address: *const sockaddr, lengt
     if nonblocking && caller.heeds_nonblock() {
         return call();
     }
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
+    let deadline = waits.deadline();
     let attempt = || {
         if nonblocking {
             return call();
         }
+        if let Ok(deadline) = deadline
+            // SAFETY: the caller's promise.
+            && let Some(result) = unsafe { caller.current().connect(fd, address, length, deadline) }
+        {
+            // SAFETY: the kernel has read the address.
+            return if result == Err(EINPROGRESS) && unsafe { is_unix(address) } { Err(EAGAIN) } else { result };
+        }
         let lock = FlagLock::take(fd);
         lock.without_blocking(fd, call)
     };
-    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     let mut begun = None;
     loop {
         // Asking again is how connect itself tells what became of it, and takes note of a failure in the socket's state.
@@ -47,8 +55,15 @@ pub unsafe fn connect(caller: Caller, fd: c_int, address: *const sockaddr, lengt
             Err(Errno(libc::EISCONN)) if begun.is_some() => return Ok(0),
             // The listener's queue is full. There is nothing that could be polled for room in it.
             // SAFETY: the kernel has read the address, which has a family.
-            Err(EAGAIN) if c_int::from(unsafe { (*address).sa_family }) == libc::AF_UNIX => waits.back_off()?,
+            Err(EAGAIN) if unsafe { is_unix(address) } => waits.back_off()?,
             result => return result,
         }
     }
+}
+
+/// # Safety
+/// The address can be read.
+unsafe fn is_unix(address: *const sockaddr) -> bool {
+    // SAFETY: the caller's promise.
+    c_int::from(unsafe { (*address).sa_family }) == libc::AF_UNIX
 }

@@ -14,7 +14,7 @@ use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 use super::Scheduler;
 use super::watch::Watch;
 use crate::coroutine::{Coroutine, Wake};
-use crate::list::List;
+use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::tools;
 use crate::sys::clock::{self, Instant, NEVER};
@@ -153,6 +153,28 @@ impl Scheduler {
             }
         }
         begun.is_some()
+    }
+
+    /// Gives the kernel the operation that has just been begun; whether its end is still to come. `None`: the kernel has
+    /// refused, and the operation is no more.
+    unsafe fn begin_now(&mut self) -> Option<bool> {
+        let me = self.running;
+        let refused = self.operations.with_ring(|operations| {
+            operations.give();
+            Some(operations.ring.pending() > 0 && operations.ring.take_back())
+        });
+        // SAFETY: the running coroutine is valid, and by its waiter among the watch's operators.
+        unsafe {
+            if refused == Some(true) {
+                self.operations.count -= 1;
+                (*me).in_ring = false;
+            }
+            self.reap();
+            if !(*me).in_ring {
+                Link::unlink(&raw mut (*me).waiter.link);
+            }
+            if refused == Some(true) { None } else { Some((*me).in_ring) }
+        }
     }
 
     /// Asks the kernel to end an operation early.

@@ -52,6 +52,8 @@ pub const POLL: u8 = 6;
 pub const ACCEPT: u8 = 13;
 /// IORING_OP_ASYNC_CANCEL.
 pub const CANCEL: u8 = 14;
+/// IORING_OP_CONNECT.
+pub const CONNECT: u8 = 16;
 /// IORING_OP_RECV.
 pub const RECEIVE: u8 = 27;
 /// IORING_ACCEPT_DONTWAIT (Linux 6.10), in [`Entry::ioprio`].

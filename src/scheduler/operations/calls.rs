@@ -12,6 +12,7 @@ use crate::sys::clock::{self, Instant};
 use crate::sys::ring::{self, Entry};
 use crate::sys::syscall::check;
 use crate::sys::{Errno, Result};
+use crate::syscall_raw;
 
 impl Current {
     /// Whether there is a ring; it is opened if need be.
@@ -97,48 +98,24 @@ impl Current {
         length: usize,
         deadline: Instant,
     ) -> Option<Result<usize>> {
+        let entry = Entry {
+            opcode: ring::RECEIVE,
+            fd,
+            address: buffer as u64,
+            length: length.min(i32::MAX as usize) as u32,
+            ..Entry::default()
+        };
         let me = self.coroutine();
-        // SAFETY: the scheduler and its running coroutine are valid; watches live as long as the scheduler. The buffer is
-        // the caller's, which waits here, and not where another coroutine runs meanwhile.
+        // SAFETY: the scheduler and its running coroutine are valid; the caller's promise.
         unsafe {
-            if self.is_aside() {
-                return None;
-            }
-            let generation = descriptors::get(fd).generation;
             loop {
-                let scheduler = &mut *self.scheduler();
-                scheduler.open_poller().ok()?;
-                let watch = scheduler.watches.entry(fd).ok()?;
-                if descriptors::get(fd).generation != generation {
-                    return Some(Err(Errno(libc::EBADF)));
-                }
-                if !(*watch).is_operated(generation) {
-                    (*watch).operated = life_of(generation);
-                    (*watch).dry = false;
-                    descriptors::watched(fd);
-                    // From here on who closes it tells us.
-                    if descriptors::get(fd).generation != generation {
-                        (*watch).operated = 0;
-                        return Some(Err(Errno(libc::EBADF)));
-                    }
-                }
-                let entry = Entry {
-                    opcode: ring::RECEIVE,
-                    ioprio: if (*watch).dry { ring::POLL_FIRST } else { 0 },
-                    fd,
-                    address: buffer as u64,
-                    length: length.min(i32::MAX as usize) as u32,
-                    ..Entry::default()
-                };
-                if !scheduler.begin_operation(watch, generation, entry) {
-                    return None;
-                }
-                self.park_for_outside(deadline);
-                match check((*me).waiter.result as isize) {
-                    Err(Errno(libc::ECANCELED | libc::EINTR)) if clock::now() < deadline => {}
-                    Err(Errno(libc::ECANCELED | libc::EINTR)) => return Some(Err(Errno(libc::EAGAIN))),
-                    Err(Errno(libc::EAGAIN)) => return None,
-                    result => {
+                let poll_first = if self.is_dry(fd) { ring::POLL_FIRST } else { 0 };
+                match self.operate(Entry { ioprio: poll_first, ..entry }, deadline, Begin::WithNextTurn)? {
+                    End::Cancelled if clock::now() < deadline => {}
+                    End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
+                    End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                    End::Result(result) => {
+                        let watch = (*self.scheduler()).watches.get(fd);
                         (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();
                         return Some(result);
                     }
@@ -146,4 +123,96 @@ impl Current {
             }
         }
     }
+
+    /// `connect` of a blocking socket. EINPROGRESS: the deadline came. `None`: not by the ring.
+    ///
+    /// # Safety
+    /// As connect(2).
+    pub unsafe fn connect(
+        self,
+        fd: c_int,
+        address: *const sockaddr,
+        length: socklen_t,
+        deadline: Instant,
+    ) -> Option<Result<usize>> {
+        let entry =
+            Entry { opcode: ring::CONNECT, fd, offset: length.into(), address: address as u64, ..Entry::default() };
+        // SAFETY: the running coroutine is valid. The caller's promise; the kernel copies the address when it takes the entry.
+        let before = unsafe { (*self.coroutine()).switches };
+        // SAFETY: as above.
+        match unsafe { self.operate(entry, deadline, Begin::Now) }? {
+            End::Cancelled if clock::now() < deadline => Some(Err(Errno(libc::EALREADY))),
+            End::Cancelled => Some(Err(Errno(libc::EINPROGRESS))),
+            End::Result(result) => {
+                // SAFETY: the running coroutine is valid.
+                let waited = unsafe { (*self.coroutine()).switches } != before;
+                if waited && matches!(result, Err(error) if error != Errno(libc::EBADF)) {
+                    // The kernel's second look takes the error, but unlike connect(2) leaves the socket connecting.
+                    let nowhere = [libc::AF_UNSPEC as u16; 8];
+                    // SAFETY: an address that the call reads. It ends what has failed already.
+                    unsafe { syscall_raw!(SYS_connect, fd, &raw const nowhere, size_of_val(&nowhere)) };
+                }
+                Some(result)
+            }
+        }
+    }
+
+    /// Carries out an operation on the entry's descriptor; the coroutine parks until it has ended, and at the deadline it is
+    /// cancelled. EBADF: the descriptor was closed meanwhile. `None`: there is no ring, or it cannot be used now.
+    ///
+    /// # Safety
+    /// What the entry points to stays until the operation ends, or until it is begun if the kernel copies it.
+    unsafe fn operate(self, entry: Entry, deadline: Instant, begin: Begin) -> Option<End> {
+        if self.is_aside() {
+            return None;
+        }
+        let (me, fd) = (self.coroutine(), entry.fd);
+        // SAFETY: the scheduler and its running coroutine are valid; watches live as long as the scheduler. No reference to
+        // the scheduler lives across the switch.
+        unsafe {
+            let scheduler = &mut *self.scheduler();
+            let generation = descriptors::get(fd).generation;
+            scheduler.open_poller().ok()?;
+            let watch = scheduler.watches.entry(fd).ok()?;
+            if !(*watch).is_operated(generation) {
+                (*watch).operated = life_of(generation);
+                (*watch).dry = false;
+                descriptors::watched(fd);
+                // From here on who closes it tells us.
+                if descriptors::get(fd).generation != generation {
+                    (*watch).operated = 0;
+                    return Some(End::Result(Err(Errno(libc::EBADF))));
+                }
+            }
+            if !scheduler.begin_operation(watch, generation, entry) {
+                return None;
+            }
+            if begin == Begin::WithNextTurn || scheduler.begin_now()? {
+                self.park_for_outside(deadline);
+            }
+            Some(match check((*me).waiter.result as isize) {
+                Err(Errno(libc::ECANCELED | libc::EINTR)) => {
+                    let closed = descriptors::get(fd).generation != generation;
+                    if closed { End::Result(Err(Errno(libc::EBADF))) } else { End::Cancelled }
+                }
+                result => End::Result(result),
+            })
+        }
+    }
+}
+
+/// When the kernel takes an entry.
+#[derive(PartialEq)]
+enum Begin {
+    /// When the loop turns.
+    WithNextTurn,
+    /// Before the coroutine parks. It does not park when that was all.
+    Now,
+}
+
+/// How an operation ended.
+enum End {
+    Result(Result<usize>),
+    /// By its deadline, or for no reason of its own.
+    Cancelled,
 }
