@@ -46,7 +46,14 @@ pub unsafe fn sendto(
         return attempt(flags, address, address_length);
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Write);
-    let sent = match begin(&mut waits, || attempt(flags, address, address_length)) {
+    let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0;
+    let by_ring = if simply && caller.current().streams_by_ring() && caller.current().may_lend(buffer, length) {
+        // SAFETY: the caller's promise.
+        unsafe { send_by_ring(&mut waits, buffer, length) }
+    } else {
+        None
+    };
+    let sent = match by_ring.unwrap_or_else(|| begin(&mut waits, || attempt(flags, address, address_length))) {
         Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
             connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, ptr::null(), 0))
         }
@@ -58,6 +65,22 @@ pub unsafe fn sendto(
     let mut all = iovec { iov_base: buffer.cast_mut(), iov_len: length };
     // SAFETY: one piece, the caller's buffer.
     Ok(finish(&mut waits, unsafe { Pieces::new(&raw mut all, 1) }, sent, flags))
+}
+
+/// `send` where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next time
+/// round. `None`: try otherwise.
+unsafe fn send_by_ring(waits: &mut Waits, buffer: *const c_void, length: size_t) -> Option<Result<usize>> {
+    let (snapshot, current) = (descriptors::get(waits.fd), waits.current());
+    if !snapshot.stream() || !snapshot.known() || snapshot.shared() || !current.has_company() || waits.is_drained() {
+        return None;
+    }
+    let deadline = waits.deadline().ok()?;
+    // SAFETY: the caller's promise.
+    match unsafe { current.send(waits.fd, buffer, length, deadline) } {
+        // Once more, for SIGPIPE.
+        Some(Err(Errno(libc::EPIPE))) => None,
+        result => result,
+    }
 }
 
 /// `sendmsg`.

@@ -34,7 +34,7 @@ pub struct Operations {
     ring: Ring,
     /// Somebody uses the ring: a signal handler that interrupts goes without.
     busy: bool,
-    /// Receiving goes by the ring.
+    /// Receiving and sending go by the ring.
     chosen: bool,
     /// The ring watches the epoll set.
     watching: bool,
@@ -47,7 +47,7 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Decides how coroutines receive.
+    /// Decides how coroutines receive and send.
     pub(super) fn init(&mut self) {
         // SAFETY: C strings; the environment's words stay as long as nobody changes it meanwhile, as getenv(3) asks.
         self.chosen = unsafe {
@@ -60,6 +60,12 @@ impl Operations {
     #[inline(always)]
     pub(super) fn any(&self) -> bool {
         self.count > 0
+    }
+
+    /// Whether the kernel has still to be given something.
+    #[inline(always)]
+    pub(super) fn any_pending(&self) -> bool {
+        self.count > 0 && self.ring.pending() > 0
     }
 
     /// Gives the ring back. No coroutine is in it.

@@ -31,6 +31,12 @@ impl Queues {
         }
     }
 
+    /// Whether none is ready.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.normal.is_empty() && self.urgent.is_empty()
+    }
+
     /// Puts a coroutine last.
     ///
     /// # Safety

@@ -54,6 +54,8 @@ pub const ACCEPT: u8 = 13;
 pub const CANCEL: u8 = 14;
 /// IORING_OP_CONNECT.
 pub const CONNECT: u8 = 16;
+/// IORING_OP_SEND.
+pub const SEND: u8 = 26;
 /// IORING_OP_RECV.
 pub const RECEIVE: u8 = 27;
 /// IORING_ACCEPT_DONTWAIT (Linux 6.10), in [`Entry::ioprio`].

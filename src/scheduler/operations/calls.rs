@@ -59,11 +59,19 @@ impl Current {
         scheduler.operations.at_once.take().map(|completion| completion.result())
     }
 
-    /// Whether receiving goes by the ring.
+    /// Whether receiving and sending go by the ring.
     #[inline(always)]
-    pub fn receives_by_ring(self) -> bool {
+    pub fn streams_by_ring(self) -> bool {
         // SAFETY: the scheduler is valid while its coroutine runs.
         unsafe { (*self.scheduler()).operations.chosen }
+    }
+
+    /// Whether others have something for the kernel, too, or soon may: one call then serves all.
+    #[inline(always)]
+    pub fn has_company(self) -> bool {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        let scheduler = unsafe { &*self.scheduler() };
+        !scheduler.ready.is_empty() || scheduler.operations.any_pending()
     }
 
     /// Whether a buffer stays where it is while the coroutine waits: on a shared stack another one runs there meanwhile.
@@ -120,6 +128,36 @@ impl Current {
                         return Some(result);
                     }
                 }
+            }
+        }
+    }
+
+    /// `send` to a stream socket of which a hook has seen the birth. EAGAIN: the deadline came. `None`: not by the ring.
+    ///
+    /// # Safety
+    /// As send(2), and [`Current::may_lend`] says so of the buffer.
+    pub unsafe fn send(
+        self,
+        fd: c_int,
+        buffer: *const c_void,
+        length: usize,
+        deadline: Instant,
+    ) -> Option<Result<usize>> {
+        let entry = Entry {
+            opcode: ring::SEND,
+            fd,
+            address: buffer as u64,
+            length: length.min(i32::MAX as usize) as u32,
+            call_flags: libc::MSG_NOSIGNAL as u32,
+            ..Entry::default()
+        };
+        loop {
+            // SAFETY: the caller's promise.
+            match unsafe { self.operate(entry, deadline, Begin::WithNextTurn) }? {
+                End::Cancelled if clock::now() < deadline => {}
+                End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
+                End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                End::Result(result) => return Some(result),
             }
         }
     }
