@@ -1074,6 +1074,29 @@ int dyco_semaphore_signal(dyco_semaphore *sem);
 int dyco_offload(proc_coroutine func, void *arg, int timeout);
 
 /**
+ * Whether calls that read, write, open, look at or sync files on disk
+ * wait in their coroutine only, in the calling thread: read(), write(),
+ * pread(), pwrite() and their vector forms, fsync(), fdatasync(), open(),
+ * stat() and their kin, by these names. Helper threads make them; what is
+ * in the page cache already is read at once.
+ *
+ * Off at first, because programs hold mutexes across such calls: another
+ * coroutine of the thread that wants the mutex would wait for ever. And a
+ * handler of a signal that has interrupted a coroutine must not make such
+ * calls, unless it is on a stack of its own (SA_ONSTACK): then it waits.
+ *
+ * A coroutine that is ended from outside while a helper makes its call
+ * waits for the end of it, and so does who ends it.
+ *
+ * The setting goes with the thread's scheduler, which is made if need be.
+ * In a library without hooks it means nothing.
+ *
+ * @param on 0 or not
+ * @return whether it was on before, 0 or 1; or -1 and errno: ENOMEM
+ */
+int dyco_hook_files(int on);
+
+/**
  * Sets how many helper threads the process may have, and when one without
  * work ends. Surplus ones end as soon as they have done what they do.
  *

@@ -103,6 +103,9 @@ const PROGRAMS: &[Watched] = &[
     ("c/offload_fork", "", VALGRIND),
     ("c/names_same", "", MEMORY),
     ("c/names_slow", "clean", MEMORY),
+    ("c/command_same", "", ADDRESS),
+    ("c/command_wait", "", ADDRESS),
+    ("c/files_slow", "", ADDRESS), // under valgrind threads wait for one another in some calls
     // Asymmetric coroutines.
     ("c/asymmetric", "", ALL),
     ("c/asymmetric_wait", "", ALL),

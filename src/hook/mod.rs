@@ -5,6 +5,7 @@
 mod aliases;
 mod command;
 mod fd;
+mod files;
 mod flags;
 mod fortify;
 mod handlers;

@@ -12,6 +12,7 @@ use core::ffi::c_int;
 
 use libc::{c_void, iovec, mode_t, size_t};
 
+use super::files::{self, Transfer};
 use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
@@ -42,13 +43,13 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
             result => return result,
         }
     }
-    match kind(fd)? {
+    match kind_for(current, fd)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) },
         kind => {
             let piece = iovec { iov_base: buffer, iov_len: length };
             // SAFETY: one piece, the caller's buffer.
-            unsafe { read_file(current, fd, kind, &raw const piece, 1) }
+            unsafe { read_file(current, fd, kind, &raw const piece, 1, true) }
         }
     }
 }
@@ -58,11 +59,11 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
 /// # Safety
 /// As readv(2).
 pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    match kind(fd)? {
+    match kind_for(current, fd)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { receive::readv(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
-        kind => unsafe { read_file(current, fd, kind, list, count) },
+        kind => unsafe { read_file(current, fd, kind, list, count, false) },
     }
 }
 
@@ -79,7 +80,7 @@ pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: 
             result => return result,
         }
     }
-    match kind(fd)? {
+    match kind_for(current, fd)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) },
         // SAFETY: the caller's promise.
@@ -97,7 +98,7 @@ pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: 
 /// # Safety
 /// As writev(2).
 pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    match kind(fd)? {
+    match kind_for(current, fd)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { send::writev(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
@@ -107,6 +108,11 @@ pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_i
 
 /// The kind of signalfds, inotify descriptors and others that have no name.
 const NAMELESS: mode_t = 0;
+
+/// As [`kind`]. Where files must not hold up the thread, asking what a file is must not either.
+fn kind_for(current: Current, fd: c_int) -> Result<mode_t> {
+    if current.wants_files() { files::kind(fd) } else { kind(fd) }
+}
 
 /// What a descriptor is: S_IFREG and its like, or [`NAMELESS`].
 pub fn kind(fd: c_int) -> Result<mode_t> {
@@ -137,12 +143,38 @@ fn manner(kind: mode_t) -> Manner {
     }
 }
 
-unsafe fn read_file(current: Current, fd: c_int, kind: mode_t, list: *const iovec, count: c_int) -> Result<usize> {
+/// A file on disk, in a thread that wants these to wait in their coroutine.
+unsafe fn on_disk(
+    current: Current,
+    fd: c_int,
+    writes: bool,
+    list: *const iovec,
+    count: c_int,
+    own_list: bool,
+) -> Result<usize> {
+    let Ok(count) = usize::try_from(count) else { return Err(Errno(libc::EINVAL)) };
+    // SAFETY: the caller's promise.
+    unsafe { Transfer { fd, writes, offset: None, flags: 0, own_list }.on_disk(current, list, count) }
+}
+
+/// `readable`: the list is known to be.
+unsafe fn read_file(
+    current: Current,
+    fd: c_int,
+    kind: mode_t,
+    list: *const iovec,
+    count: c_int,
+    readable: bool,
+) -> Result<usize> {
     // SAFETY: the caller's promise.
     let plainly = || unsafe { syscall!(SYS_readv, fd, list, count) };
     let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Read);
     let manner = manner(kind);
     if manner == Manner::Plainly {
+        if kind != libc::S_IFDIR && files::is_wanted(current) {
+            // SAFETY: the caller's promise.
+            return unsafe { on_disk(current, fd, false, list, count, readable) };
+        }
         return plainly();
     }
     if manner == Manner::Nowait {
@@ -219,6 +251,10 @@ unsafe fn write_file(
     let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
     let manner = manner(kind);
     if manner == Manner::Plainly {
+        if kind != libc::S_IFDIR && files::is_wanted(current) {
+            // SAFETY: the caller's promise.
+            return unsafe { on_disk(current, fd, true, list, count, readable) };
+        }
         return plainly();
     }
     if manner == Manner::Nowait {

@@ -16,6 +16,7 @@ pub mod description;
 pub mod epoll;
 pub mod epoll_set;
 pub mod file;
+pub mod files;
 pub mod flags;
 #[cfg(feature = "hook")]
 pub mod handlers;

@@ -12,6 +12,7 @@ use libc::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXC
 use libc::{O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFIFO, S_IFMT};
 
 use super::file::kind;
+use super::files;
 use super::waits::{EAGAIN, poll_now};
 use crate::poller::descriptors::{self, flag};
 use crate::scheduler::{Current, in_vfork_child};
@@ -28,6 +29,14 @@ const LONGEST_PAUSE: Instant = 16 * MS;
 /// As openat(2).
 pub unsafe fn openat(current: Current, dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> Result<usize> {
     let mode = if is_making(flags) { mode } else { 0 };
+    if files::is_wanted(current) {
+        // SAFETY: the caller's promise.
+        if let Some(opened) = unsafe { files::open(current, dir, path, flags, mode) } {
+            let fd = opened?;
+            forget_stale(fd as c_int);
+            return Ok(fd);
+        }
+    }
     // SAFETY: the caller's promise.
     let call = |flags: c_int| unsafe { syscall!(SYS_openat, dir, path, flags, mode) };
     // SAFETY: the caller's promise.

@@ -126,6 +126,8 @@ pub struct Scheduler {
     /// Descriptors for which calls do not wait at this moment; -1: none.
     impatient: [i32; 2],
     been_impatient: bool,
+    /// File calls wait in their coroutine only.
+    files: bool,
     sanitizers: sanitizers::Sanitizers,
     exceptions_search: exceptions::Search,
     /// How many live coroutines the loop has to run: all but the asymmetric ones.
@@ -286,6 +288,13 @@ pub fn set_udata(udata: *mut c_void) -> Result<()> {
     // SAFETY: this thread's scheduler is valid.
     unsafe { (*scheduler.as_ptr()).udata = udata };
     Ok(())
+}
+
+/// Whether file calls are to wait in their coroutine only, in this thread; returns whether they were to.
+pub fn set_files(on: bool) -> Result<bool> {
+    let scheduler = this_or_new()?;
+    // SAFETY: this thread's scheduler is valid.
+    Ok(unsafe { core::mem::replace(&mut (*scheduler).files, on) })
 }
 
 /// Frees an object when this thread's coroutines are ended from outside, unless it is taken off the list before.

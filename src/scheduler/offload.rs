@@ -212,6 +212,19 @@ impl<W: Work> Drop for Done<W> {
 }
 
 impl Current {
+    /// Whether the thread wants file calls to wait in their coroutine only.
+    #[inline]
+    pub fn wants_files(self) -> bool {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        unsafe { (*self.scheduler()).files }
+    }
+
+    /// Whether memory at this address is a shared stack's, not the caller's while it waits: how much there is.
+    pub fn room_in_slot(self, address: *const u8) -> Option<usize> {
+        // SAFETY: as above.
+        unsafe { (*self.scheduler()).slots.room_at(address) }
+    }
+
     /// Has a helper do the work while only the calling coroutine waits, and returns it with its results; `errno` is what
     /// the work has left. Only where [`Current::can_offload`].
     ///

@@ -48,6 +48,13 @@ impl Slots {
         self.size
     }
 
+    /// Whether the address lies in a slot, where one coroutine's memory is now and another's later: how many bytes from
+    /// there to the slot's end.
+    pub fn room_at(&self, address: *const u8) -> Option<usize> {
+        let offset = |slot: &Slot| (address as usize).wrapping_sub(slot.base as usize);
+        self.slots[..self.count].iter().map(offset).find(|&offset| offset < self.size).map(|offset| self.size - offset)
+    }
+
     /// Makes the first slot, so that a coroutine made later cannot be left without one.
     pub fn ensure_one(&mut self) -> Result<()> {
         if self.count == 0 { self.map() } else { Ok(()) }

@@ -69,6 +69,7 @@ macro_rules! next_definitions {
 }
 
 mod command;
+mod disk;
 mod file;
 mod fortify;
 mod handlers;
@@ -79,6 +80,7 @@ mod thread;
 mod wait;
 
 pub use command::*;
+pub use disk::*;
 pub use file::*;
 pub use fortify::*;
 pub use handlers::*;
@@ -101,6 +103,7 @@ unsafe extern "C" fn look_up() {
     };
     for table in [
         command::look_up,
+        disk::look_up,
         file::look_up,
         fortify::look_up,
         handlers::look_up,
