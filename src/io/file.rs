@@ -178,24 +178,26 @@ unsafe fn read_file(
         return plainly();
     }
     if manner == Manner::Nowait {
+        // Always tries first: the writing end of a pipe is never ready, and reading from it fails at once.
         // SAFETY: the caller's promise.
-        match waits.until(|| unsafe { read_nowait(fd, list, count) }) {
+        match waits.trying(|| unsafe { read_nowait(fd, list, count) }) {
             Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             result => return result,
         }
     }
-    if kind == libc::S_IFIFO && is_read_only(fd) {
+    if kind == libc::S_IFIFO && access(fd) == libc::O_RDONLY {
         // vmsplice reads, too, and can be asked not to block. Of a descriptor open for writing it would write.
         // SAFETY: the caller's promise.
-        match waits.until(|| unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
+        match waits.trying(|| unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
             Err(Errno(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => {}
             result => return result,
         }
     }
     while waits.poll() == 0 {
-        // A descriptor that does not wait answers for itself: a FIFO without writers is at its end.
-        if waits.deadline().is_err() {
+        // A descriptor that does not wait answers for itself: a FIFO without writers is at its end. So does one that is not
+        // open for reading.
+        if waits.deadline().is_err() || access(fd) == libc::O_WRONLY {
             return plainly();
         }
         if kind == libc::S_IFCHR
@@ -224,13 +226,14 @@ fn while_nonblocking(waits: &mut Waits, call: impl Fn() -> Result<usize>) -> Res
         return call();
     }
     let fd = waits.fd;
-    waits.until(|| FlagLock::take(fd).without_blocking(fd, &call))
+    waits.trying(|| FlagLock::take(fd).without_blocking(fd, &call))
 }
 
-fn is_read_only(fd: c_int) -> bool {
+/// Whether the descriptor is open for reading, writing or both.
+fn access(fd: c_int) -> c_int {
     // SAFETY: takes numbers only.
     let flags = unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) };
-    flags.is_ok_and(|flags| flags as c_int & libc::O_ACCMODE == libc::O_RDONLY)
+    flags.map_or(libc::O_RDWR, |flags| flags as c_int & libc::O_ACCMODE)
 }
 
 /// `readable`: the list is known to be.
@@ -258,7 +261,7 @@ unsafe fn write_file(
         return plainly();
     }
     if manner == Manner::Nowait {
-        match waits.until(nowait) {
+        match waits.trying(nowait) {
             Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             Ok(done) if kind == libc::S_IFIFO && done < pieces().left() && waits.deadline().is_ok() => {
@@ -268,7 +271,7 @@ unsafe fn write_file(
         }
     }
     while waits.poll() == 0 {
-        if waits.deadline().is_err() {
+        if waits.deadline().is_err() || access(fd) == libc::O_RDONLY {
             return plainly();
         }
         waits.park()?;

@@ -55,7 +55,8 @@ pub unsafe fn recvmmsg(
             attempt()
         } else {
             // Each message has the socket's whole timeout.
-            Waits::of_socket(Caller::Libc(current), fd, Direction::Read).trying(attempt)
+            receive::take(&mut Waits::of_socket(Caller::Libc(current), fd, Direction::Read), attempt)
+                .map(|got| got.unwrap_or(0))
         };
         let received = match received {
             Err(error) if done == 0 => return Err(error),

@@ -59,7 +59,16 @@ pub unsafe fn recvfrom(
             return result;
         }
     }
-    let got = waits.until(attempt)?;
+    if waits.is_drained() {
+        waits.park()?;
+    }
+    let Some(got) = take(&mut waits, attempt)? else {
+        if !address.is_null() && !address_length.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { *address_length = 0 };
+        }
+        return Ok(0);
+    };
     if got < length && got > 0 {
         if wants_all(fd, flags) {
             let mut rest = iovec { iov_base: buffer, iov_len: length };
@@ -105,7 +114,14 @@ pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_
         unsafe { syscall!(SYS_recvmsg, fd, message, flags | libc::MSG_DONTWAIT) }
     };
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
-    let got = if flags & NEVER_WAITS != 0 { attempt()? } else { waits.trying(attempt)? };
+    let got = if flags & NEVER_WAITS != 0 { Some(attempt()?) } else { take(&mut waits, attempt)? };
+    let Some(got) = got else {
+        // SAFETY: the kernel has just read the message; the caller's promise is that it may be written.
+        unsafe { (*message).msg_namelen = 0 };
+        // SAFETY: as above.
+        unsafe { ((*message).msg_controllen, (*message).msg_flags) = (0, 0) };
+        return Ok(0);
+    };
     // SAFETY: the kernel has just filled the message in, so it and its pieces can be read.
     let (message, pieces) = unsafe { (&*message, Pieces::of_message(&*message)) };
     // SAFETY: as above.
@@ -143,7 +159,7 @@ pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
 pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
-    let got = waits.trying(|| {
+    let got = take(&mut waits, || {
         // SAFETY: the caller's promise.
         match unsafe { read_nowait(fd, list, count) } {
             // Linux before 6.4.
@@ -154,12 +170,25 @@ pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int)
             }
             result => result,
         }
-    })?;
+    })?
+    .unwrap_or(0);
     // SAFETY: the kernel has just read the list.
     if got > 0 && is_short_of_tcp(fd, &unsafe { Pieces::new(list, count as usize) }, got) {
         note_emptied(&waits, 0);
     }
     Ok(got)
+}
+
+/// Tries, and waits, until a try does something else than fail with EAGAIN; `None` of a socket that is shut down.
+#[inline(always)]
+pub fn take(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<Option<usize>> {
+    loop {
+        match attempt() {
+            Err(EAGAIN) if waits.is_shut_down() => return Ok(None),
+            Err(EAGAIN) => waits.park()?,
+            result => return result.map(Some),
+        }
+    }
 }
 
 /// Goes on receiving, after `got` bytes, until the pieces are full (MSG_WAITALL). What came before the end, an error or a
@@ -171,7 +200,7 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
     if !peek {
         pieces.advance(got);
     }
-    while got < total {
+    while got < total && !waits.has_error() {
         let mut window = pieces.window();
         let mut message = window.message();
         // SAFETY: the pieces are the caller's buffers.
@@ -188,7 +217,7 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
                 got += more;
                 pieces.advance(more);
             }
-            Err(EAGAIN) if waits.park().is_ok() && !waits.has_error() => {}
+            Err(EAGAIN) if waits.park().is_ok() => {}
             Err(_) => break,
         }
     }

@@ -208,7 +208,7 @@ pub fn finish(waits: &mut Waits, mut pieces: Pieces, mut sent: usize, flags: c_i
     let flags = flags & !libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let total = pieces.left();
     pieces.advance(sent);
-    while sent < total {
+    while sent < total && !waits.has_error() {
         let mut window = pieces.window();
         let message = window.message();
         // SAFETY: the pieces are the caller's buffers.
@@ -217,7 +217,7 @@ pub fn finish(waits: &mut Waits, mut pieces: Pieces, mut sent: usize, flags: c_i
                 sent += more;
                 pieces.advance(more);
             }
-            Err(EAGAIN) if waits.park().is_ok() && !waits.has_error() => {}
+            Err(EAGAIN) if waits.park().is_ok() => {}
             Err(_) => break,
         }
     }

@@ -79,6 +79,14 @@ impl Waits {
             })
     }
 
+    /// Whether the socket, of datagrams, is shut down for reading: who may wait gets 0 then, and EAGAIN who may not. To be
+    /// asked after EAGAIN; the first time it may be found only by waiting.
+    pub fn is_shut_down(&self) -> bool {
+        (self.deadline.is_some() || self.caller.current().has_hung_up(self.fd))
+            && poll_now(self.fd, libc::POLLRDHUP) & c_int::from(libc::POLLRDHUP) != 0
+            && (!self.caller.heeds_nonblock() || is_nonblocking(self.fd, descriptors::get(self.fd)) == Ok(false))
+    }
+
     /// Parks until another try may succeed. EAGAIN as in [`Waits::until`].
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {

@@ -232,6 +232,16 @@ impl Current {
         }
     }
 
+    /// Whether an error or a hang-up, its own or of its reading side, has been seen of `fd`; perhaps of another one that
+    /// had the number before.
+    pub fn has_hung_up(self, fd: i32) -> bool {
+        // SAFETY: as in `is_drained`.
+        unsafe {
+            let watch = (*self.scheduler).watches.get(fd);
+            !watch.is_null() && (*watch).has_hung_up()
+        }
+    }
+
     /// Notes that `fd` has just been found empty (full).
     #[inline]
     pub fn note_drained(self, fd: i32, direction: Direction) {

@@ -187,6 +187,24 @@ static void hang_up(void) {
     TRY(close(ends[1]));
 }
 
+/* Not open for that: EBADF, and no wait. */
+static void wrong_direction(void) {
+    char b[4], *name;
+    terminal(1);
+    CHECK((name = ptsname(ends[1])) != NULL);
+    int out = open(name, O_WRONLY | O_NOCTTY), in = open(name, O_RDONLY | O_NOCTTY);
+    CHECK(out >= 0 && in >= 0);
+    TRY(read(out, b, sizeof b));
+    TRY(readv(out, &(struct iovec){b, sizeof b}, 1));
+    TRY(write(in, "x", 1));
+    TRY(writev(in, &(struct iovec){b, sizeof b}, 1));
+    TRY(write(out, "x", 1));
+    TRY(close(out));
+    TRY(close(in));
+    TRY(close(ends[0]));
+    TRY(close(ends[1]));
+}
+
 static void waits(void) {
     struct pollfd entry;
     struct epoll_event event = {.events = EPOLLIN};
@@ -222,6 +240,7 @@ int main(void) {
     SAME(characters);
     SAME(output);
     SAME(hang_up);
+    SAME(wrong_direction);
     SAME(waits);
     return test_done();
 }

@@ -160,6 +160,32 @@ static void refused_while_waiting(void) {
     TRY(close(ends[0]));
 }
 
+static void shut_down(void *argument) {
+    (void)argument;
+    CHECK_EQ(shutdown(ends[0], SHUT_RD), 0);
+}
+
+/* Shut down for reading: who may wait gets 0, who may not EAGAIN. What was there before comes first. */
+static void shut_down_for_reading(void) {
+    char b[16];
+    struct iovec piece = {b, sizeof b};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    datagram_pair();
+    send_hello(NULL);
+    after(60, shut_down, NULL);
+    TRY(recv(ends[0], b, sizeof b, 0));
+    COMES(60, TRY(recv(ends[0], b, sizeof b, 0)));
+    TRY(recv(ends[0], b, sizeof b, 0));
+    TRY(recv(ends[0], b, sizeof b, MSG_PEEK));
+    TRY(recv(ends[0], b, sizeof b, MSG_DONTWAIT));
+    TRY(read(ends[0], b, sizeof b));
+    TRY(readv(ends[0], &piece, 1));
+    TRY(recvmsg(ends[0], &message, 0));
+    set_nonblock(ends[0], 1);
+    TRY(read(ends[0], b, sizeof b));
+    close_pair(ends);
+}
+
 static void too_long(void) {
     static char block[70000];
     datagram_pair();
@@ -258,6 +284,7 @@ int main(void) {
         SAME(addresses);
         SAME(refused);
         SAME(refused_while_waiting);
+        SAME(shut_down_for_reading);
         SAME(too_long);
         SAME(full_queue);
     }

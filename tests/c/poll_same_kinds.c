@@ -232,6 +232,20 @@ static void pipes(void) {
     TRY(close(fd));
 }
 
+/* The wrong end of a pipe has been waited for, in vain: its calls still fail at once. */
+static void wrong_end(void) {
+    char b[4];
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    TRY(poll(&(struct pollfd){ends[0], POLLOUT, 0}, 1, 10));
+    TRY(poll(&(struct pollfd){ends[1], POLLIN, 0}, 1, 10));
+    TRY(write(ends[0], "x", 1));
+    TRY(read(ends[1], b, 1));
+    TRY(writev(ends[0], &(struct iovec){b, 1}, 1));
+    TRY(readv(ends[1], &(struct iovec){b, 1}, 1));
+    close_pair(ends);
+}
+
 static void fifos(void) {
     CHECK_EQ(mkfifo(path, 0600), 0);
     CHECK((fd = open(path, O_RDONLY | O_NONBLOCK)) >= 0);
@@ -365,6 +379,7 @@ int main(void) {
     }
     SAME(packets);
     SAME(pipes);
+    SAME(wrong_end);
     SAME(fifos);
     SAME(terminals);
     SAME(counters);

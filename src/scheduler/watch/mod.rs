@@ -220,6 +220,11 @@ impl Watch {
         self.ready & direction == 0 && !self.sticky && (direction == READ || self.registered & OUT != 0)
     }
 
+    /// Whether an event of the kind that stays has been seen.
+    pub fn has_hung_up(&self) -> bool {
+        self.sticky
+    }
+
     /// Notes that the descriptor was found empty in a direction.
     #[inline(always)]
     pub fn note_drained(&mut self, direction: u8) {
