@@ -29,6 +29,10 @@ const IGNORED: u64 = 0;
 const AT_ONCE: u64 = 1;
 const POLLER: u64 = 2;
 
+/// [`crate::coroutine::Waiter::events`] of a coroutine whose operation was cancelled although its descriptor may be open:
+/// another thread has closed that number in a table of its own.
+const PERHAPS_OPEN: u32 = 1;
+
 /// A scheduler's operations.
 pub struct Operations {
     ring: Ring,
@@ -155,6 +159,7 @@ impl Scheduler {
             // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
             unsafe {
                 (*me).in_ring = true;
+                (*me).waiter.events = 0;
                 List::push_back(&raw mut (*watch).operators, &raw mut (*me).waiter.link);
             }
         }
@@ -206,18 +211,20 @@ impl Scheduler {
         }
     }
 
-    /// Cancels what has been begun on a watch's descriptor, which was closed.
+    /// Cancels what has been begun on a watch's descriptor, which was closed; or perhaps not, where `wake` says so.
     ///
     /// # Safety
     /// `watch` is one of this scheduler's.
     #[cold]
-    pub(super) unsafe fn end_operations(&mut self, watch: *mut Watch) {
+    pub(super) unsafe fn end_operations(&mut self, watch: *mut Watch, wake: Wake) {
         // SAFETY: the caller's promise; cancelling takes nobody off the list.
         unsafe {
             (*watch).operated = 0;
             let mut link = (*watch).operators.first();
             while !link.is_null() {
-                self.cancel_operation(Coroutine::from_link(link));
+                let coroutine = Coroutine::from_link(link);
+                (*coroutine).waiter.events = if wake == Wake::Closed { 0 } else { PERHAPS_OPEN };
+                self.cancel_operation(coroutine);
                 link = (*watch).operators.after(link);
             }
         }

@@ -3,7 +3,7 @@
 
 use libc::{c_int, c_void, sockaddr, socklen_t};
 
-use super::AT_ONCE;
+use super::{AT_ONCE, PERHAPS_OPEN};
 use crate::poller::descriptors;
 use crate::scheduler::Current;
 use crate::scheduler::watch::life_of;
@@ -230,7 +230,8 @@ impl Current {
             }
             Some(match check((*me).waiter.result as isize) {
                 Err(Errno(libc::ECANCELED | libc::EINTR)) => {
-                    let closed = descriptors::get(fd).generation != generation;
+                    let perhaps_open = (*me).waiter.events == PERHAPS_OPEN;
+                    let closed = descriptors::get(fd).generation != generation && !perhaps_open;
                     if closed { End::Result(Err(Errno(libc::EBADF))) } else { End::Cancelled }
                 }
                 result => End::Result(result),

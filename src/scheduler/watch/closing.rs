@@ -122,7 +122,7 @@ impl Scheduler {
                 self.unregister(watch, wake);
             }
             if (*watch).is_operated(generation) {
-                self.end_operations(watch);
+                self.end_operations(watch, wake);
             }
         }
     }
