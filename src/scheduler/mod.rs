@@ -257,6 +257,7 @@ unsafe fn destroy(scheduler: *mut Scheduler) {
         let s = &mut *scheduler;
         s.running = ptr::null_mut();
         s.end_all();
+        s.shrink();
         s.inbox.free();
         s.watches.free();
         s.operations.free();

@@ -281,6 +281,7 @@ impl Scheduler {
     /// Ends all coroutines at the program's wish.
     pub(super) fn end_by_abort(&mut self) {
         self.end_all();
+        self.shrink();
         self.epoch = next_epoch();
         self.abort = false;
         self.stop = false;
@@ -290,7 +291,7 @@ impl Scheduler {
 
     /// Gives memory back after a crowd has gone. A server never runs out of coroutines: what the crowd used was freed piece
     /// by piece between pieces still in use, which libc gives back only when asked.
-    fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         let live = self.coroutines.live();
         let is_last = live == 0 && self.coroutines.blocks() >= CROWD;
         if is_last || self.coroutines.crowd >= CROWD && live < self.coroutines.crowd / 8 {
