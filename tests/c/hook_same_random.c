@@ -4,7 +4,7 @@
  *
  * Not under emulation, whose calls differ in their own right.
  *
- * Random calls with random arguments on pairs of every kind, a few hundred a round, from one seed: in a coroutine each
+ * Random calls with random arguments on pairs of every kind, 120 a round, from one seed: in a coroutine each
  * returns what it returns in a plain thread. `hook_same_random SEED ROUNDS` repeats some, with
  * TRANSCRIPT=1 in the environment to see them.
  */

@@ -157,6 +157,11 @@ pub fn nginx_for_openssl(folder: &Path, is_tls: bool) -> Started {
     Ok(Place::new(&[scheme, &address(port), &address(free_port()), &certificate], vec![server]))
 }
 
+pub fn nginx_for_stdio(folder: &Path) -> Started {
+    let (port, _, server) = nginx(folder, false)?;
+    Ok(Place::new(&["localhost", &port.to_string()], vec![server]))
+}
+
 /// A folder elsewhere than in the project, which goes away with this.
 struct OutsideFolder(PathBuf);
 
