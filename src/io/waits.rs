@@ -18,6 +18,9 @@ pub const EAGAIN: Errno = Errno(libc::EAGAIN);
 /// The longest pause between two tries where the kernel cannot tell us when to try again.
 const LONGEST_PAUSE: Instant = 16 * MS;
 
+/// How long a wait lasts that no event may end.
+const LOOK_AGAIN: Instant = 100 * MS;
+
 /// The waits of one call.
 pub struct Waits {
     caller: Caller,
@@ -92,10 +95,18 @@ impl Waits {
     pub fn park(&mut self) -> Result<()> {
         let deadline = self.deadline()?;
         self.note_drained();
-        match self.caller.current().wait_fd(self.fd, self.events() as u32, deadline)? {
-            Wake::Ready => Ok(()),
-            Wake::TimedOut => Err(EAGAIN),
+        let until = deadline.min(self.next_look());
+        match self.caller.current().wait_fd(self.fd, self.events() as u32, until)? {
+            Wake::TimedOut if until == deadline => Err(EAGAIN),
+            _ => Ok(()),
         }
+    }
+
+    /// When to try again without an event: no event tells of a UNIX peer that reads no more (shutdown(2), SHUT_RD), which
+    /// ends a wait to send.
+    fn next_look(&self) -> Instant {
+        let told = self.direction == Direction::Read || !self.timed || descriptors::get(self.fd).inet();
+        if told { NEVER } else { clock::after(LOOK_AGAIN) }
     }
 
     /// Notes that the descriptor has been found empty (full).

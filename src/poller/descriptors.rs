@@ -126,6 +126,12 @@ impl Snapshot {
         self.flags & flag::STREAM != 0
     }
 
+    /// Whether it is a socket of AF_INET or AF_INET6.
+    #[inline]
+    pub fn inet(self) -> bool {
+        self.flags & flag::INET != 0
+    }
+
     /// Whether it is a TCP socket.
     #[inline(always)]
     pub fn tcp(self) -> bool {

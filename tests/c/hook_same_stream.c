@@ -87,6 +87,7 @@ static void wait_all(void) {
     after(20, send_world_slowly, NULL);
     /* AF_UNIX peeks at what is there. */
     if (family != AF_UNIX) COMES(320, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
+    else COMES(20, TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_PEEK)));
     for (int queued = 0; queued < 5; usleep(5000)) CHECK_EQ(ioctl(ends[0], FIONREAD, &queued), 0);
     TRY(recv(ends[0], b, 2, 0));
     TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_DONTWAIT));
@@ -101,6 +102,84 @@ static void wait_all(void) {
     after(20, send_hello, NULL);
     TAKES(150, TRY(recv(ends[0], b, 16, MSG_WAITALL)));
     TAKES(150, TRY(recv(ends[0], b, 16, MSG_WAITALL)));
+    close_pair(ends);
+}
+
+static void send_hello_and_reset(void *argument) {
+    send_hello(NULL);
+    usleep(60000);
+    reset_peer(argument);
+}
+
+static void take_a_part_and_reset(void *argument) {
+    static char sink[4096];
+    CHECK(recv(ends[1], sink, sizeof sink, 0) > 0);
+    usleep(60000);
+    reset_peer(argument);
+}
+
+/* An error that ends a call which has moved something is the next call's. */
+static void errors_wait(void) {
+    static char block[8 << 20];
+    char b[16];
+    if (family == AF_UNIX) {
+        say("no RST\n");
+        return;
+    }
+    stream_pair(family, ends);
+    after(20, send_hello_and_reset, NULL);
+    TRY(recv(ends[0], b, sizeof b, MSG_WAITALL));
+    TRY(recv(ends[0], b, sizeof b, MSG_WAITALL));
+    TRY(recv(ends[0], b, sizeof b, MSG_WAITALL));
+    TRY(close(ends[0]));
+    stream_pair(family, ends);
+    after(20, take_a_part_and_reset, NULL);
+    ssize_t sent = send(ends[0], block, sizeof block, 0);
+    say("sent some: %d\n", sent > 0 && sent < (ssize_t)sizeof block);
+    TRY(send(ends[0], "x", 1, MSG_NOSIGNAL));
+    TRY(send(ends[0], "x", 1, MSG_NOSIGNAL));
+    TRY(close(ends[0]));
+}
+
+static void send_with_descriptor(void *argument) {
+    char text[2] = "de", control[CMSG_SPACE(sizeof(int))] = "";
+    struct iovec piece = {text, 2};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    (void)argument;
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &ends[1], sizeof(int));
+    CHECK_EQ(sendmsg(ends[1], &message, 0), 2);
+    usleep(30000);
+    CHECK_EQ(send(ends[1], "fghij", 5, 0), 5);
+}
+
+/* Bytes that come with a descriptor end a wait for all, with room for the descriptor and without. */
+static void waits_with_descriptors(void) {
+    char b[16] = "", control[CMSG_SPACE(sizeof(int))] = "";
+    struct iovec piece = {b, 5};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (family != AF_UNIX) {
+        say("no descriptors\n");
+        return;
+    }
+    stream_pair(family, ends);
+    for (int room = 0; room < 2; room++) {
+        message.msg_control = room ? control : NULL;
+        message.msg_controllen = room ? sizeof control : 0;
+        after(20, send_with_descriptor, NULL);
+        TRY(recvmsg(ends[0], &message, MSG_WAITALL));
+        say("flags %x, control %d\n", message.msg_flags, (int)message.msg_controllen);
+        if (room) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+            CHECK_EQ(close(fd), 0);
+        }
+        usleep(60000);
+        TRY(recv(ends[0], b, sizeof b, MSG_DONTWAIT));
+    }
     close_pair(ends);
 }
 
@@ -364,7 +443,7 @@ static void sends_all(void) {
 }
 
 /* What had gone out before the error is the result; the error comes with the next call. */
-static void take_some_and_reset(void *argument) {
+static void take_part_and_reset(void *argument) {
     (void)argument;
     read_bytes(ends[1], 100000);
     usleep(50000);
@@ -374,7 +453,7 @@ static void take_some_and_reset(void *argument) {
 static void partial_send(void) {
     static char block[8 << 20];
     stream_pair(family, ends);
-    after(50, take_some_and_reset, NULL);
+    after(50, take_part_and_reset, NULL);
     long long sent = send(ends[0], block, sizeof block, MSG_NOSIGNAL);
     say("%d\n", sent >= 100000 && sent < (long long)sizeof block);
     errno = 0;
@@ -406,6 +485,8 @@ int main(void) {
         if (family == AF_INET6 && !has_ipv6()) continue;
         SAME(receives);
         SAME(wait_all);
+        SAME(errors_wait);
+        SAME(waits_with_descriptors);
         SAME(end_of_stream);
         SAME(resets);
         SAME(unread);

@@ -7,7 +7,8 @@
 
 #include <spawn.h>
 
-static int ends[2], received, waiting_until;
+static int ends[2], received, waiting_until, watching;
+static pid_t parent_pid;
 
 static void receives(void *argument) {
     char b;
@@ -26,9 +27,20 @@ static void waits(void *argument) {
     received++;
 }
 
+/* Is always soon ready to run: in the parent only. */
+static void watches(void *argument) {
+    (void)argument;
+    while (watching) {
+        CHECK_EQ(syscall(SYS_getpid), parent_pid);
+        dyco_coroutine_sleep(2);
+    }
+}
+
 /* Closes and replaces all that the parent waits for, then becomes another program. */
 static void child_work(int out) {
     struct pollfd entry = {ends[0], POLLIN, 0};
+    if (dyco_coroutine_create(watches, NULL) >= 0 || errno != EPERM) _exit(10);
+    if (dyco_coroutine_coroID() != -1) _exit(10);
     if (dup2(out, 1) != 1) _exit(11);
     if (fcntl(ends[0], F_GETFL) != O_RDWR) _exit(12);
     if (poll(&entry, 1, 20) != 0) _exit(13);
@@ -89,6 +101,7 @@ static void parent(void *argument) {
     CHECK_EQ(received, 1);
     CHECK_EQ(send(ends[1], "q", 1, 0), 1);
     CHECK_EQ(eventfd_write(waiting_until, 1), 0);
+    watching = 0;
 }
 
 static void round_of(void *how) {
@@ -97,11 +110,35 @@ static void round_of(void *how) {
     CHECK((waiting_until = eventfd(0, 0)) >= 0);
     spawn(receives, NULL);
     spawn(waits, NULL);
+    watching = 1;
+    spawn(watches, NULL);
     spawn(parent, how);
     run_all();
     CHECK_EQ(received, 3);
     close_pair(ends);
     CHECK_EQ(close(waiting_until), 0);
+}
+
+/* Descriptors are shared with the child: what it sets of them is set for the parent, whose calls follow. */
+static void child_sets(void *argument) {
+    char b;
+    (void)argument;
+    stream_pair(AF_UNIX, ends);
+    CHECK_ERRNO(recv(ends[0], &b, 1, MSG_DONTWAIT), EAGAIN);
+    pid_t child = vfork();
+    if (child == 0) {
+        set_nonblock(ends[0], 1);
+        set_timeout(ends[1], SO_RCVTIMEO, 60);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_ERRNO(recv(ends[0], &b, 1, 0), EAGAIN);
+    int64_t begin = now_ns();
+    CHECK_ERRNO(recv(ends[1], &b, 1, 0), EAGAIN);
+    CHECK_BETWEEN(now_ns() - begin, 60000000, 5000000000);
+    close_pair(ends);
 }
 
 /* A child that ends at once, many times, from several coroutines. */
@@ -120,9 +157,11 @@ static void vforks_often(void *argument) {
 
 int main(void) {
     warm_up();
+    parent_pid = getpid();
     int fds = count_fds();
     round_of(NULL);
     round_of(parent);
+    in_coroutine(child_sets, NULL);
     for (int i = 0; i < 5; i++) spawn(vforks_often, NULL);
     run_all();
     /* Outside a coroutine, too. */

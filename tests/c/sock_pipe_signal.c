@@ -50,18 +50,20 @@ static void read_some(void *argument) {
     dyco_coroutine_sleep(30);
     read_bytes(ends[1], 100000);
     dyco_coroutine_sleep(30);
-    CHECK_EQ(close(ends[1]), 0);
+    CHECK_EQ(argument ? shutdown(ends[1], SHUT_RD) : close(ends[1]), 0);
 }
 
-/* The reader goes away in the middle: first the count, then the error and the signal. */
+/* The reader goes away in the middle, or reads no more: first the count, then the error and the signal. */
 static void half_way(void *argument) {
-    spawn(read_some, NULL);
+    int quiet = (intptr_t)argument & 1, shuts = (intptr_t)argument & 2;
+    spawn(read_some, shuts ? ends : NULL);
     signals = 0;
-    ssize_t n = argument ? send(ends[0], block, sizeof block, MSG_NOSIGNAL) : send(ends[0], block, sizeof block, 0);
+    ssize_t n = quiet ? send(ends[0], block, sizeof block, MSG_NOSIGNAL) : send(ends[0], block, sizeof block, 0);
     CHECK_BETWEEN(n, 100000, sizeof block - 1);
     CHECK_EQ(signals, 0);
     SIGNALS(1, send(ends[0], "x", 1, 0));
     CHECK_EQ(close(ends[0]), 0);
+    if (shuts) CHECK_EQ(close(ends[1]), 0);
 }
 
 static void waits_when_it_goes(void *argument) {
@@ -85,9 +87,9 @@ int main(void) {
     struct sigaction action = {.sa_handler = handler};
     CHECK_EQ(sigaction(SIGPIPE, &action, NULL), 0);
     in_coroutine(calls, NULL);
-    for (intptr_t quiet = 0; quiet < 2; quiet++) {
+    for (intptr_t kind = 0; kind < 4; kind++) {
         stream_pair(AF_UNIX, ends);
-        in_coroutine(half_way, (void *)quiet);
+        in_coroutine(half_way, (void *)kind);
     }
     stream_pair(AF_UNIX, ends);
     spawn(waits_when_it_goes, NULL);
