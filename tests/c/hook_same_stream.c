@@ -180,11 +180,25 @@ static void waits_with_descriptors(void) {
         usleep(60000);
         TRY(recv(ends[0], b, sizeof b, MSG_DONTWAIT));
     }
+    /* They end a call that does not wait for all as well, though there is more. */
+    send_with_descriptor(NULL);
+    TRY(recv(ends[0], b, sizeof b, 0));
+    TRY(recv(ends[0], b, sizeof b, 0));
     close_pair(ends);
 }
 
 static void end_of_stream(void) {
     char b[16];
+    stream_pair(family, ends);
+    /* The end has come with the last bytes; what asks for more is not told of it again. */
+    after(20, send_hello, NULL);
+    TRY(recv(ends[0], b, sizeof b, 0));
+    send_hello(NULL);
+    half_close_peer(NULL);
+    usleep(20000);
+    TRY(recv(ends[0], b, sizeof b, 0));
+    TRY(recv(ends[0], b, sizeof b, 0));
+    close_pair(ends);
     stream_pair(family, ends);
     after(50, half_close_peer, NULL);
     TRY(recv(ends[0], b, sizeof b, 0));
