@@ -5,8 +5,8 @@
 //! own, a long calculation) can be run by a helper thread, while only the
 //! coroutine waits. The library keeps few of them: started on demand, at
 //! most 16, each ends after 10 s without work. Functions are begun in the
-//! order in which they were handed over. Looking names up uses the same
-//! threads.
+//! order in which they were handed over. Looking names up, calls on files
+//! and waiting for locks have threads of their own, under the same limits.
 //!
 //! The environment variables DYCO_OFFLOAD_THREADS and DYCO_OFFLOAD_IDLE
 //! (milliseconds) set other defaults.
@@ -77,8 +77,9 @@ pub extern "C" fn dyco_hook_files(on: c_int) -> c_int {
     number(files::set(on != 0))
 }
 
-/// Sets how many helper threads the process may have, and when one without
-/// work ends. Surplus ones end as soon as they have done what they do.
+/// Sets how many helper threads the process may have for each kind of work
+/// (functions, names, files, locks), and when one without work ends.
+/// Surplus ones end as soon as they have done what they do.
 ///
 /// @param threads 1 to 1024
 /// @param idle    milliseconds; negative: never; 0: at once

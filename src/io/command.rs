@@ -11,7 +11,7 @@ use libc::{FILE, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, sigset_t}
 
 use super::child;
 use crate::scheduler::children::kept::{self, Kept};
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
 use crate::sys::clock::NEVER;
 use crate::sys::{Errno, Result, errno, memory, next};
@@ -253,6 +253,7 @@ impl Close {
 }
 
 impl Work for Close {
+    const KIND: Kind = Kind::Functions;
     fn run(&mut self) {
         // SAFETY: the caller's stream.
         self.result = unsafe { if self.whole { next::pclose(self.stream) } else { libc::fclose(self.stream) } };
@@ -264,6 +265,10 @@ impl Work for Close {
 /// # Safety
 /// As libc's.
 pub unsafe fn pclose(stream: *mut FILE) -> c_int {
+    if scheduler::in_vfork_child() {
+        // SAFETY: the caller's promise.
+        return unsafe { next::pclose(stream) };
+    }
     let kept = kept::take_stream(stream.cast());
     if kept.is_null() {
         return Close { stream, whole: true, result: 0 }.close();

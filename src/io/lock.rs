@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use libc::{F_LOCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_NB, LOCK_UN, SEEK_CUR, c_long, off_t};
 
 use crate::scheduler::Current;
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::syscall;
@@ -104,6 +104,7 @@ struct Wait {
 }
 
 impl Work for Wait {
+    const KIND: Kind = Kind::Locks;
     fn run(&mut self) {
         self.result = loop {
             // SAFETY: the lock is valid for the call.

@@ -3,7 +3,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Entry};
 use crate::sys::clock;
 use crate::sys::{Errno, Result};
@@ -16,6 +16,7 @@ struct Call {
 }
 
 impl Work for Call {
+    const KIND: Kind = Kind::Functions;
     fn run(&mut self) {
         // SAFETY: the program's function and argument, which it has promised to be good for each other.
         unsafe { (self.function)(self.argument) };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Threads that run what would make the scheduler's thread wait: jobs, in the order in which they come. Started on
-//! demand, never more than the limit, and each ends when it has had nothing to do for a while.
+//! demand, never more than the limit, and each ends when it has had nothing to do for a while. Each kind of work has threads
+//! of its own: a dead name server does not stop the files, nor a long calculation the names.
 //!
 //! To the program a helper is not there: it has no scheduler, so that hooks are libc's own; signals are blocked in it, but
 //! for those that tell of a mistake of the running code; it is detached, for a process may end at any time. A forked child
@@ -15,7 +16,7 @@ use core::{mem, ptr};
 
 use libc::{pthread_cond_t, timespec};
 
-use super::offload::{self, Job};
+use super::offload::{self, Job, Kind};
 use super::registry;
 use crate::list::{Link, List};
 use crate::sys::clock::{self, Instant, MS, NEVER};
@@ -35,6 +36,7 @@ const STACK: usize = 256 << 10;
 /// Signals that tell of a mistake of the very code that runs: blocked, they would end the process without its handler.
 const MISTAKES: [c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
+/// The helpers for one kind of work.
 struct Pool {
     /// Jobs that nobody has begun.
     queue: List,
@@ -42,10 +44,15 @@ struct Pool {
     threads: u32,
     /// How many threads wait for a job, and those that were woken and have not taken one yet.
     idle: u32,
-    limit: u32,
-    idle_time: Instant,
     /// A job has come, or the limits have changed.
     more: pthread_cond_t,
+}
+
+struct Helpers {
+    pools: [Pool; Kind::COUNT],
+    /// For each kind.
+    limit: u32,
+    idle_time: Instant,
     /// A job has ended for which somebody blocks.
     finished: pthread_cond_t,
     /// How often the process has forked since its ancestor's beginning: a thread that ran a job then is not in the child.
@@ -55,23 +62,23 @@ struct Pool {
     limited: bool,
 }
 
-struct Shared(UnsafeCell<Pool>);
+struct Shared(UnsafeCell<Helpers>);
 
 // SAFETY: touched under the registry's lock only.
 unsafe impl Sync for Shared {}
 
-// SAFETY: plain data, valid when zero; `prepare` makes a pool of it.
-static POOL: Shared = Shared(UnsafeCell::new(unsafe { mem::zeroed() }));
+// SAFETY: plain data, valid when zero; `helpers` makes it ready.
+static HELPERS: Shared = Shared(UnsafeCell::new(unsafe { mem::zeroed() }));
 /// The thread-specific key plus one under which a helper keeps the job that it runs; 0: none yet.
 static JOB_KEY: AtomicU32 = AtomicU32::new(0);
 
 /// # Safety
 /// Under the registry's lock.
-unsafe fn pool() -> Result<*mut Pool> {
-    let pool = POOL.0.get();
+unsafe fn helpers() -> Result<*mut Helpers> {
+    let helpers = HELPERS.0.get();
     // SAFETY: the caller's promise.
     unsafe {
-        if !(*pool).ready {
+        if !(*helpers).ready {
             if JOB_KEY.load(Relaxed) == 0 {
                 let mut key = 0;
                 match libc::pthread_key_create(&mut key, Some(thread_exit)) {
@@ -79,35 +86,45 @@ unsafe fn pool() -> Result<*mut Pool> {
                     errno => return Err(Errno(errno)),
                 }
             }
-            make_anew(pool);
-            if !(*pool).limited {
-                (*pool).limit =
-                    from_environment(c"DYCO_OFFLOAD_THREADS", 1, MOST_THREADS).map_or(THREADS, |n| n as u32);
-                (*pool).idle_time = from_environment(c"DYCO_OFFLOAD_IDLE", -1, c_int::MAX).map_or(IDLE, idle_time);
-                (*pool).limited = true;
+            make_anew(helpers);
+            if !(*helpers).limited {
+                let threads = from_environment(c"DYCO_OFFLOAD_THREADS", 1, MOST_THREADS);
+                (*helpers).limit = threads.map_or(THREADS, |threads| threads as u32);
+                let idle = from_environment(c"DYCO_OFFLOAD_IDLE", -1, c_int::MAX);
+                (*helpers).idle_time = idle.map_or(IDLE, idle_time);
+                (*helpers).limited = true;
             }
-            (*pool).ready = true;
+            (*helpers).ready = true;
         }
     }
-    Ok(pool)
+    Ok(helpers)
 }
 
 /// No jobs, no threads.
 ///
 /// # Safety
 /// Under the registry's lock, and nobody waits on a condition.
-unsafe fn make_anew(pool: *mut Pool) {
+unsafe fn make_anew(helpers: *mut Helpers) {
     // SAFETY: the caller's promise.
     unsafe {
-        List::init(&raw mut (*pool).queue);
-        ((*pool).queued, (*pool).threads, (*pool).idle) = (0, 0, 0);
         let mut attributes = mem::zeroed();
         libc::pthread_condattr_init(&mut attributes);
         libc::pthread_condattr_setclock(&mut attributes, libc::CLOCK_MONOTONIC);
-        libc::pthread_cond_init(&raw mut (*pool).more, &attributes);
-        libc::pthread_cond_init(&raw mut (*pool).finished, &attributes);
+        for kind in Kind::ALL {
+            let pool = pool(kind);
+            List::init(&raw mut (*pool).queue);
+            ((*pool).queued, (*pool).threads, (*pool).idle) = (0, 0, 0);
+            libc::pthread_cond_init(&raw mut (*pool).more, &attributes);
+        }
+        libc::pthread_cond_init(&raw mut (*helpers).finished, &attributes);
         libc::pthread_condattr_destroy(&mut attributes);
     }
+}
+
+/// The pool of that kind.
+fn pool(kind: Kind) -> *mut Pool {
+    // SAFETY: an address only.
+    unsafe { &raw mut (*HELPERS.0.get()).pools[kind as usize] }
 }
 
 /// A number from the environment, if it is one within these bounds.
@@ -128,19 +145,22 @@ fn idle_time(ms: c_int) -> Instant {
     if ms < 0 { NEVER } else { ms as Instant * MS }
 }
 
-/// How many helpers there may be, and for how many milliseconds one waits for a job (negative: for ever). EINVAL.
+/// How many helpers of each kind there may be, and for how many milliseconds one waits for a job (negative: for ever). EINVAL.
 pub fn set_limits(threads: c_int, idle_ms: c_int) -> Result<()> {
     if !(1..=MOST_THREADS).contains(&threads) {
         return Err(Errno(libc::EINVAL));
     }
     // SAFETY: under the lock.
     registry::locked(|| unsafe {
-        let pool = pool()?;
-        (*pool).limit = threads as u32;
-        (*pool).idle_time = idle_time(idle_ms);
-        libc::pthread_cond_broadcast(&raw mut (*pool).more);
-        // A higher limit is for those, too, that wait already.
-        while (*pool).queued > (*pool).idle && (*pool).threads < (*pool).limit && start(pool).is_ok() {}
+        let helpers = helpers()?;
+        (*helpers).limit = threads as u32;
+        (*helpers).idle_time = idle_time(idle_ms);
+        for kind in Kind::ALL {
+            let pool = pool(kind);
+            libc::pthread_cond_broadcast(&raw mut (*pool).more);
+            // A higher limit is for those, too, that wait already.
+            while (*pool).queued > (*pool).idle && (*pool).threads < (*helpers).limit && start(kind).is_ok() {}
+        }
         Ok(())
     })
 }
@@ -152,10 +172,12 @@ pub fn set_limits(threads: c_int, idle_ms: c_int) -> Result<()> {
 pub(super) unsafe fn queue(job: *mut Job) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let pool = pool()?;
-        if (*pool).queued >= (*pool).idle && (*pool).threads < (*pool).limit {
+        let helpers = helpers()?;
+        let kind = Job::kind(job);
+        let pool = pool(kind);
+        if (*pool).queued >= (*pool).idle && (*pool).threads < (*helpers).limit {
             // With others at work the job does not depend on a new one.
-            if let Err(errno) = start(pool)
+            if let Err(errno) = start(kind)
                 && (*pool).threads == 0
             {
                 return Err(errno);
@@ -178,7 +200,7 @@ pub(super) unsafe fn withdraw(job: *mut Job) {
     // SAFETY: the caller's promise.
     unsafe {
         Link::unlink(Job::link(job));
-        (*POOL.0.get()).queued -= 1;
+        (*pool(Job::kind(job))).queued -= 1;
     }
 }
 
@@ -189,7 +211,7 @@ pub(super) unsafe fn withdraw(job: *mut Job) {
 pub(super) unsafe fn wait_finished(runs: &dyn Fn() -> bool) {
     while runs() {
         // SAFETY: the caller's promise.
-        unsafe { registry::wait_on(&raw mut (*POOL.0.get()).finished, NEVER) };
+        unsafe { registry::wait_on(&raw mut (*HELPERS.0.get()).finished, NEVER) };
     }
 }
 
@@ -199,12 +221,12 @@ pub(super) unsafe fn wait_finished(runs: &dyn Fn() -> bool) {
 /// Under the registry's lock; jobs exist.
 pub(super) unsafe fn tell_finished() {
     // SAFETY: the caller's promise.
-    unsafe { libc::pthread_cond_broadcast(&raw mut (*POOL.0.get()).finished) };
+    unsafe { libc::pthread_cond_broadcast(&raw mut (*HELPERS.0.get()).finished) };
 }
 
 /// # Safety
 /// Under the registry's lock.
-unsafe fn start(pool: *mut Pool) -> Result<()> {
+unsafe fn start(kind: Kind) -> Result<()> {
     // SAFETY: the caller's promise; the attributes are valid until they are destroyed.
     unsafe {
         let mut attributes = mem::zeroed();
@@ -212,19 +234,39 @@ unsafe fn start(pool: *mut Pool) -> Result<()> {
         libc::pthread_attr_setdetachstate(&mut attributes, libc::PTHREAD_CREATE_DETACHED);
         libc::pthread_attr_setstacksize(&mut attributes, STACK + next::__pthread_get_minstack(&attributes));
         let mut thread = mem::zeroed();
-        let result = libc::pthread_create(&mut thread, &attributes, help, (*pool).forks as usize as *mut c_void);
+        let life = Life { forks: forks(), kind };
+        let result = libc::pthread_create(&mut thread, &attributes, help, life.pack());
         libc::pthread_attr_destroy(&mut attributes);
         if result != 0 {
             return Err(Errno(libc::EAGAIN));
         }
-        (*pool).threads += 1;
+        (*pool(kind)).threads += 1;
         Ok(())
     }
 }
 
+/// What a helper is told of itself.
+#[derive(Clone, Copy)]
+struct Life {
+    /// Of how many forks the process that has started it knew.
+    forks: u32,
+    kind: Kind,
+}
+
+impl Life {
+    fn pack(self) -> *mut c_void {
+        (self.forks as usize * Kind::COUNT + self.kind as usize) as *mut c_void
+    }
+
+    fn unpack(word: *mut c_void) -> Life {
+        let word = word as usize;
+        Life { forks: (word / Kind::COUNT) as u32, kind: Kind::ALL[word % Kind::COUNT] }
+    }
+}
+
 /// A helper. Signals are blocked, as they were in who started it.
-extern "C" fn help(forks: *mut c_void) -> *mut c_void {
-    let forks = forks as usize as u32;
+extern "C" fn help(life: *mut c_void) -> *mut c_void {
+    let life = Life::unpack(life);
     let mut job: *mut Job = ptr::null_mut();
     unblock_mistakes();
     // SAFETY: the name is a C string.
@@ -233,9 +275,9 @@ extern "C" fn help(forks: *mut c_void) -> *mut c_void {
         // SAFETY: under the lock; a job that was taken is this thread's until it is finished.
         unsafe {
             let (unwanted, next) = registry::held(|| {
-                let unwanted = if job.is_null() { job } else { end(job, forks) };
+                let unwanted = if job.is_null() { job } else { end(job, life.forks) };
                 // What nobody wants goes before the wait for the next one: work may own more than memory.
-                (unwanted, if unwanted.is_null() { Some(take(forks)) } else { None })
+                (unwanted, if unwanted.is_null() { Some(take(life)) } else { None })
             });
             offload::free(unwanted);
             let Some(next) = next else {
@@ -261,7 +303,7 @@ unsafe fn end(job: *mut Job, forks: u32) -> *mut Job {
     // SAFETY: the caller's promise.
     unsafe {
         // A job that has forked: in the child its thread is the only one, and nobody waits for it.
-        if (*POOL.0.get()).forks != forks { ptr::null_mut() } else { offload::finished(job) }
+        if self::forks() != forks { ptr::null_mut() } else { offload::finished(job) }
     }
 }
 
@@ -269,16 +311,16 @@ unsafe fn end(job: *mut Job, forks: u32) -> *mut Job {
 ///
 /// # Safety
 /// Under the registry's lock; the calling thread is a helper.
-unsafe fn take(forks: u32) -> *mut Job {
-    let pool = POOL.0.get();
+unsafe fn take(life: Life) -> *mut Job {
+    let (helpers, pool) = (HELPERS.0.get(), pool(life.kind));
     let began = clock::now();
     // SAFETY: the caller's promise; links in the queue are of jobs.
     unsafe {
         loop {
-            if (*pool).forks != forks {
+            if forks() != life.forks {
                 return ptr::null_mut();
             }
-            if (*pool).threads > (*pool).limit {
+            if (*pool).threads > (*helpers).limit {
                 break;
             }
             let link = List::pop_front(&raw mut (*pool).queue);
@@ -288,7 +330,7 @@ unsafe fn take(forks: u32) -> *mut Job {
                 offload::begun(job);
                 return job;
             }
-            let until = began.saturating_add((*pool).idle_time);
+            let until = began.saturating_add((*helpers).idle_time);
             if until <= clock::now() {
                 break;
             }
@@ -306,15 +348,15 @@ unsafe extern "C" fn thread_exit(job: *mut c_void) {
     let job: *mut Job = job.cast();
     // SAFETY: the key holds the job that this thread runs; under the lock.
     unsafe {
-        let forks = Job::forks(job);
+        let (forks, kind) = (Job::forks(job), Job::kind(job));
         let unwanted = registry::locked(|| {
             let unwanted = end(job, forks);
-            if (*POOL.0.get()).forks == forks {
-                (*POOL.0.get()).threads -= 1;
-                let pool = POOL.0.get();
+            if self::forks() == forks {
+                let pool = pool(kind);
+                (*pool).threads -= 1;
                 if (*pool).queued > (*pool).idle {
                     // Should there be none to be had, the next job tries again.
-                    let _ = start(pool);
+                    let _ = start(kind);
                 }
             }
             unwanted
@@ -329,7 +371,7 @@ unsafe extern "C" fn thread_exit(job: *mut c_void) {
 /// Under the registry's lock.
 pub(super) unsafe fn forks() -> u32 {
     // SAFETY: the caller's promise.
-    unsafe { (*POOL.0.get()).forks }
+    unsafe { (*HELPERS.0.get()).forks }
 }
 
 /// Blocks, in the calling helper, all signals but those of [`MISTAKES`].
@@ -360,12 +402,12 @@ fn unblock_mistakes() {
 /// # Safety
 /// Under the registry's lock.
 pub(super) unsafe fn forked() {
-    let pool = POOL.0.get();
+    let helpers = HELPERS.0.get();
     // SAFETY: the caller's promise; who waited on the conditions is not in the child.
     unsafe {
-        (*pool).forks = (*pool).forks.wrapping_add(1);
-        if (*pool).ready {
-            make_anew(pool);
+        (*helpers).forks = (*helpers).forks.wrapping_add(1);
+        if (*helpers).ready {
+            make_anew(helpers);
         }
     }
 }

@@ -24,8 +24,30 @@ use crate::list::{Link, List};
 use crate::sys::clock::Instant;
 use crate::sys::{Errno, Result, errno, memory};
 
+/// Which helpers do it: a crowd of one kind does not hold up another.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+#[cfg_attr(not(feature = "hook"), allow(dead_code))]
+pub enum Kind {
+    /// The program's functions, and what else may take any time.
+    Functions,
+    /// Looking names up.
+    Names,
+    /// Calls on files.
+    Files,
+    /// Waiting for file locks.
+    Locks,
+}
+
+impl Kind {
+    pub(super) const COUNT: usize = 4;
+    pub(super) const ALL: [Kind; Kind::COUNT] = [Kind::Functions, Kind::Names, Kind::Files, Kind::Locks];
+}
+
 /// What a helper can do. It is dropped, and with it what it owns, by whoever has done with it last.
 pub trait Work {
+    /// Which helpers do it.
+    const KIND: Kind;
     /// It uses memory that the coroutine lends: whoever gives it up waits for its end.
     const BORROWS: bool = false;
 
@@ -55,6 +77,7 @@ pub struct Job {
     coroutine: *mut Coroutine,
     state: State,
     borrows: bool,
+    kind: Kind,
     /// Of how many forks the process that runs it knew.
     forks: u32,
     errno: Errno,
@@ -97,6 +120,12 @@ impl Job {
     unsafe fn of_sibling(link: *mut Link) -> *mut Job {
         // SAFETY: the link is a job's.
         unsafe { link.byte_sub(offset_of!(Job, sibling)).cast() }
+    }
+
+    /// Who does it.
+    pub(super) unsafe fn kind(job: *mut Job) -> Kind {
+        // SAFETY: the job is valid; this does not change.
+        unsafe { (*job).kind }
     }
 
     /// Of how many forks the process that runs it knew.
@@ -238,6 +267,7 @@ impl Current {
         unsafe {
             (*job).state = State::Delivered;
             (*job).borrows = W::BORROWS;
+            (*job).kind = W::KIND;
             (*job).errno = errno::get();
             (&raw mut (*job).run).write(run_whole::<W>);
             (&raw mut (*job).free).write(free_whole::<W>);

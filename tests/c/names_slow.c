@@ -177,6 +177,34 @@ static void come_back(void) {
 
 /* --- other places to stand on */
 
+static void computes(void *argument) {
+    pause_ms(4 * DELAY);
+    __atomic_store_n((int *)argument, 1, __ATOMIC_SEQ_CST);
+}
+
+static void offloads(void *argument) {
+    CHECK_EQ(dyco_offload(computes, argument, -1), 0);
+}
+
+static void looks_up_meanwhile(void *argument) {
+    int64_t began = now_ms();
+    dyco_coroutine_sleep(20);
+    looks_up((void *)1);
+    CHECK_BETWEEN(now_ms() - began, DELAY, 4 * DELAY - 50);
+    CHECK_EQ(__atomic_load_n((int *)argument, __ATOMIC_SEQ_CST), 0);
+}
+
+/* Functions of the program's do not hold up look-ups. */
+static void other_kinds(void) {
+    static int done;
+    CHECK_EQ(dyco_offload_setPool(1, 10000), 0);
+    spawn(offloads, &done);
+    spawn(looks_up_meanwhile, &done);
+    run_all();
+    CHECK_EQ(done, 1);
+    CHECK_EQ(dyco_offload_setPool(HELPERS, 10000), 0);
+}
+
 static void *in_a_thread(void *argument) {
     spawn(looks_up, (void *)7);
     spawn(looks_up, (void *)8);
@@ -233,6 +261,7 @@ int main(int argc, char **argv) {
     CHECK_EQ(count_threads(), threads + HELPERS);
 #endif
     own_answers();
+    other_kinds();
     places();
 #ifndef __aarch64__
     if (argc == 1) in_coroutine(forks, (void *)3);

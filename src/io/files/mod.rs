@@ -13,7 +13,7 @@ use core::ffi::{c_int, c_long};
 use core::{mem, ptr};
 
 use super::file;
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
 use crate::stack::page_size;
 use crate::sys::clock::NEVER;
@@ -97,6 +97,7 @@ impl Call {
 }
 
 impl Work for Call {
+    const KIND: Kind = Kind::Files;
     const BORROWS: bool = true;
 
     fn run(&mut self) {

@@ -10,7 +10,7 @@ use libc::{S_IFIFO, S_IFMT};
 use super::{Call, on_helper, peek};
 use crate::poller::descriptors;
 use crate::scheduler::Current;
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::sys::clock::NEVER;
 use crate::sys::syscall::{check, raw};
 use crate::sys::{Errno, Result, memory};
@@ -138,6 +138,7 @@ struct Open {
 const FIFO: isize = isize::MIN;
 
 impl Work for Open {
+    const KIND: Kind = Kind::Files;
     const BORROWS: bool = true;
 
     fn run(&mut self) {

@@ -8,7 +8,7 @@ use libc::{addrinfo, sockaddr, sockaddr_storage, socklen_t};
 
 use super::{HostError, Text, is_numeric, resolve};
 use crate::scheduler::Current;
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::sys::{Errno, errno, memory, next};
 
 /// Longer names than libc ever gives; who offers more room gets no more.
@@ -24,6 +24,7 @@ struct AddressInfo {
 }
 
 impl Work for AddressInfo {
+    const KIND: Kind = Kind::Names;
     fn run(&mut self) {
         let AddressInfo { node, service, hints, code, list, .. } = self;
         let hints = hints.as_ref().map_or(ptr::null(), ptr::from_ref);
@@ -124,6 +125,7 @@ impl NameInfo {
 }
 
 impl Work for NameInfo {
+    const KIND: Kind = Kind::Names;
     fn run(&mut self) {
         let (host, service) = (self.host(), self.service());
         let NameInfo { address, length, rooms, flags, code, .. } = self;

@@ -9,7 +9,7 @@ use libc::{hostent, size_t, socklen_t};
 
 use super::{HostError, Text, inet_aton, inet_pton, resolve};
 use crate::scheduler::Current;
-use crate::scheduler::offload::Work;
+use crate::scheduler::offload::{Kind, Work};
 use crate::sys::{Errno, Result, errno, memory, next};
 
 /// Where libc begins with the room for an answer of its own.
@@ -172,6 +172,7 @@ impl Lookup {
 }
 
 impl Work for Lookup {
+    const KIND: Kind = Kind::Names;
     fn run(&mut self) {
         self.ask();
         while self.grows && self.code == libc::ERANGE && self.error == INTERNAL {
