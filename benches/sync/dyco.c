@@ -3,19 +3,11 @@
  * What it costs that coroutines wait for each other: each operation in a loop, in batches, with the allocations and the
  * system calls that go with it.
  *
- *     sync OPERATION own|shared
- *
- * Prints: minimum and median over the batches in CPU ns, allocations, system calls (- without the privilege to count
- * them); all per operation.
+ *     sync_dyco OPERATION own|shared
  */
-#define _GNU_SOURCE
-#include <dyco_coroutine.h>
+#include "../common/calls.h"
+#include "../common/dyco.h"
 
-#include "bench.h"
-#include "calls.h"
-
-#define BATCHES 21
-#define BATCH_NS 5000000u
 #define COUNTED 100000u /* loops in which allocations and system calls are counted */
 #define MESSAGE 64
 #define MEMBERS 8
@@ -31,9 +23,7 @@ struct operation {
 };
 
 static const struct operation *operation;
-static int own_stacks;
 static uint64_t allocations, finished;
-static double per_operation[BATCHES];
 static char message[MESSAGE];
 
 /* The program's definitions come before libc's, for the library too. */
@@ -59,15 +49,6 @@ void *realloc(void *memory, size_t size)
     return __libc_realloc(memory, size);
 }
 
-static int create(proc_coroutine func)
-{
-    int cid = dyco_coroutine_create(func, NULL);
-    MUST(cid > 0);
-    if (own_stacks)
-        MUST(dyco_coroutine_setStack(cid, NULL, DYCO_DEFAULT_STACKSIZE) == 1);
-    return cid;
-}
-
 /* Channel: there and back, on a channel for each way. */
 
 static dyco_channel *there, *back;
@@ -85,7 +66,7 @@ static void start_ping_pong(void)
 {
     MUST(there = dyco_channel_create(MESSAGE));
     MUST(back = dyco_channel_create(MESSAGE));
-    create(echo);
+    create(echo, NULL);
 }
 
 static void ping_pong(uint64_t loops)
@@ -108,7 +89,7 @@ static void receive_all(void *arg)
 static void start_stream(void)
 {
     MUST(there = dyco_channel_create(MESSAGE));
-    create(receive_all);
+    create(receive_all, NULL);
 }
 
 static void stream(uint64_t loops)
@@ -149,7 +130,7 @@ static void start_hand_over(void)
 {
     MUST(mine = dyco_semaphore_create(0));
     MUST(theirs = dyco_semaphore_create(0));
-    create(hand_back);
+    create(hand_back, NULL);
 }
 
 static void hand_over(uint64_t loops)
@@ -187,7 +168,7 @@ static void start_waitgroup(void)
 {
     MUST(theirs = dyco_semaphore_create(0));
     for (int i = 1; i < MEMBERS; i++)
-        members[i] = create(meet_often);
+        members[i] = create(meet_often, NULL);
 }
 
 static void prepare_groups(uint64_t loops)
@@ -227,7 +208,7 @@ static void start_subscribers(void)
 {
     MUST(topic = dyco_pubsub_create(MESSAGE));
     for (int i = 0; i < operation->per_loop; i++)
-        create(subscriber);
+        create(subscriber, NULL);
 }
 
 static void publish(uint64_t loops)
@@ -260,28 +241,6 @@ static void obtain(uint64_t loops)
         dyco_coroutine_sleep(0);
 }
 
-/* Asymmetric: resume and yield. */
-
-static int generator;
-
-static void generate(void *arg)
-{
-    (void)arg;
-    for (;;)
-        dyco_asymcoro_yield();
-}
-
-static void start_asymmetric(void)
-{
-    MUST((generator = dyco_asymcoro_create(generate, NULL)) > 0);
-}
-
-static void resume(uint64_t loops)
-{
-    while (loops--)
-        MUST(dyco_asymcoro_resume(generator) == generator);
-}
-
 static const struct operation operations[] = {
     {"ping-pong", 2, start_ping_pong, NULL, ping_pong},
     {"stream", 1, start_stream, NULL, stream},
@@ -291,51 +250,30 @@ static const struct operation operations[] = {
     {"publish-1", 1, start_subscribers, NULL, publish},
     {"publish-100", SUBSCRIBERS, start_subscribers, NULL, publish},
     {"pool", 1, start_pool, NULL, obtain},
-    {"asymmetric", 2, start_asymmetric, NULL, resume},
 };
-
-/* CPU time, so that it does not count when somebody else has the CPU. */
-static uint64_t measure(uint64_t loops)
-{
-    if (operation->prepare)
-        operation->prepare(loops);
-    uint64_t begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    operation->work(loops);
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin;
-}
 
 static void print_counted(void)
 {
     uint64_t loops = 1 + COUNTED / (uint64_t)operation->per_loop;
     double count = (double)loops * operation->per_loop;
-    int counter = open_call_counter(0);
+    struct call_counter counter;
+    int counting = count_calls(&counter, getpid());
 
     if (operation->prepare)
         operation->prepare(loops);
-    uint64_t calls = calls_so_far(counter) + 1 /* the next look */, allocated = allocations;
+    uint64_t calls = calls_so_far(&counter) + 1 /* the next look */, allocated = allocations;
     operation->work(loops);
     allocated = allocations - allocated;
-    calls = calls_so_far(counter) - calls;
-    printf(" %.4f", (double)allocated / count);
-    if (counter >= 0)
-        printf(" %.4f\n", (double)calls / count);
-    else
-        printf(" -\n");
+    calls = calls_so_far(&counter) - calls;
+    figure("allocations", (double)allocated / count);
+    if (counting)
+        figure("system calls", (double)calls / count);
 }
 
-/* Runs the loop in batches of about BATCH_NS, after as much warm-up. */
 static void timekeeper(void *arg)
 {
-    uint64_t loops = 1, ns;
-
     (void)arg;
-    while ((ns = measure(loops)) < BATCH_NS / 4)
-        loops *= 2;
-    loops = 1 + loops * BATCH_NS / ns;
-    for (int i = 0; i < BATCHES; i++)
-        per_operation[i] = (double)measure(loops) / (double)loops / operation->per_loop;
-    double middle = median(per_operation, BATCHES);
-    printf("%.2f %.2f", per_operation[0], middle);
+    measure(operation->prepare, operation->work, operation->per_loop);
     print_counted();
     dyco_schedcall_stop();
 }
@@ -347,9 +285,9 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], operations[i].name) == 0)
             operation = &operations[i];
     MUST(operation);
-    own_stacks = strcmp(argv[2], "own") == 0;
+    choose_stacks(argv[2]);
     operation->start();
-    create(timekeeper);
+    create(timekeeper, NULL);
     MUST(dyco_schedule_run() == 1); /* stopped */
     return 0;
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs the sections: rows take turns, in each round in another order, each pinned to a CPU.
+
+use std::process::{Child, Command, Stdio};
+use std::{fs, io};
+
+use crate::build::Place;
+use crate::contestants::{Case, Kind, Row, Section};
+use crate::data;
+
+/// Connections of the servers whose threads are counted.
+const CONNECTIONS_PER_THREAD: usize = 500;
+/// Seconds that a program may take for one case.
+const PATIENCE: &str = "60";
+
+pub struct Runner {
+    pub place: Place,
+    pub quick: bool,
+    knows_poller: bool,
+    cpus: usize,
+}
+
+impl Runner {
+    pub fn new(place: Place, quick: bool) -> io::Result<Runner> {
+        let library = fs::read(place.programs.join("libdyco.so.3"))?;
+        let name = b"DYCO_POLLER";
+        let knows_poller = library.windows(name.len()).any(|window| window == name);
+        let cpus = std::thread::available_parallelism()?.get();
+        Ok(Runner { place, quick, knows_poller, cpus })
+    }
+
+    /// Measures a case of a section and saves it.
+    pub fn run(&self, section: &Section, case: &Case) -> io::Result<()> {
+        let rounds = if self.quick { case.rounds.div_ceil(6) } else { case.rounds };
+        let there = |row: &&Row| {
+            self.place.program(section.work, row.program).exists() && (row.poller == "epoll" || self.knows_poller)
+        };
+        let rows: Vec<&Row> = section.rows.iter().filter(there).collect();
+        eprintln!("bench: {} {}: {} contestants, {rounds} rounds", section.name, case.name, rows.len());
+        let turns = match section.kind {
+            Kind::Program => self.programs(section, case, &rows, rounds),
+            Kind::Servers(work) => self.servers(section, work, case, &rows, rounds, "0", "1", case.name)?,
+            Kind::Threads => {
+                let threads: usize = case.name.parse().unwrap_or(1);
+                if threads > self.cpus {
+                    return Ok(());
+                }
+                let cpus = (0..threads).map(|cpu| cpu.to_string()).collect::<Vec<_>>().join(",");
+                let connections = (threads * CONNECTIONS_PER_THREAD).to_string();
+                self.servers(section, "echo", case, &rows, rounds, &cpus, &cpus, &connections)?
+            }
+        };
+        data::save(&self.place.data, section.name, case.name, &turns)
+    }
+
+    fn programs(&self, section: &Section, case: &Case, rows: &[&Row], rounds: usize) -> String {
+        let mut turns = String::new();
+        let mut failed = Vec::new();
+        for round in 0..rounds {
+            for i in 0..rows.len() {
+                let row = rows[(i + round) % rows.len()];
+                if failed.contains(&row.name) {
+                    continue;
+                }
+                let mut command = self.pinned("0", row);
+                command.arg("timeout").arg(PATIENCE).arg(self.place.program(section.work, row.program));
+                let output = command.args(self.arguments(row, case)).stderr(Stdio::null()).output();
+                match output {
+                    Ok(output) if output.status.success() => {
+                        for line in String::from_utf8_lossy(&output.stdout).lines() {
+                            if let Some((figure, value)) = line.rsplit_once(' ') {
+                                turns += &format!("{}\t{figure}\t{value}\n", row.name);
+                            }
+                        }
+                    }
+                    _ => {
+                        eprintln!("bench: {} {}: {} cannot", section.name, case.name, row.name);
+                        failed.push(row.name);
+                    }
+                }
+            }
+        }
+        turns
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn servers(
+        &self,
+        section: &Section,
+        work: &str,
+        case: &Case,
+        rows: &[&Row],
+        rounds: usize,
+        server_cpus: &str,
+        load_cpus: &str,
+        connections: &str,
+    ) -> io::Result<String> {
+        let port = 10000 + std::process::id() % 20000;
+        let mut servers = Servers(Vec::new());
+        let mut targets = Vec::new();
+        for (row, port) in rows.iter().zip(port..) {
+            let mut command = self.pinned(server_cpus, row);
+            command.arg(self.place.program(section.work, row.program));
+            let server = command.args(self.arguments(row, case)).arg(port.to_string()).spawn()?;
+            targets.push(format!("{}:{port}:{}", row.name, server.id()));
+            servers.0.push(server);
+        }
+        let tls = work == "tls";
+        let load_cpus = if self.cpus > 1 { load_cpus } else { "0" };
+        let mut load = Command::new("nice");
+        load.args(["-n", "-10"]).arg(self.place.programs.join(if tls { "load_tls" } else { "load" }));
+        load.args([if tls { "echo" } else { work }, connections]);
+        load.args([rounds.to_string(), case.slice_ms.to_string(), load_cpus.to_string()]).args(targets);
+        let output = load.stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("{} {}: the load failed", section.name, case.name)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The beginning of a command on these CPUs, before others of the machine as far as that is allowed.
+    fn pinned(&self, cpus: &str, row: &Row) -> Command {
+        let mut command = Command::new("nice");
+        command.args(["-n", "-10"]);
+        if self.cpus > 1 {
+            command.args(["taskset", "-c", cpus]);
+        }
+        command.env("DYCO_POLLER", row.poller).stdin(Stdio::null());
+        command
+    }
+
+    fn arguments(&self, row: &Row, case: &Case) -> Vec<String> {
+        let certificate = self.place.certificate().display().to_string();
+        let filled = |word: &str| word.replace("{certificate}", &certificate).replace("{}", case.name);
+        row.arguments.split_whitespace().map(filled).collect()
+    }
+}
+
+/// Ends them when it goes.
+struct Servers(Vec<Child>);
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for server in &mut self.0 {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
