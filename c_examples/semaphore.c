@@ -14,7 +14,7 @@ static void guest(void *arg)
         return;
     }
     printf("guest %d sits down\n", number);
-    dyco_coroutine_sleep(50 + (uint32_t)number);
+    dyco_coroutine_sleep(40 + 20 * (uint32_t)number);
     printf("guest %d leaves\n", number);
     dyco_semaphore_signal(tables); // straight to who waits first, if anybody does
 }

@@ -22,6 +22,10 @@ use crate::sys::{Errno, errno};
 /// stay, and dyco_schedule_run() may be called again after something has
 /// changed.
 ///
+/// It is no cancellation point, and neither are the calls inside
+/// coroutines: pthread_cancel() of its thread takes effect when it has
+/// returned.
+///
 /// @return  0 all have ended, or there were none;
 ///          1 stopped by dyco_schedcall_stop();
 ///         -1 ended by dyco_schedcall_abort() (errno ECANCELED), or an
