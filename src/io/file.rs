@@ -3,10 +3,12 @@
 //! alone; pipes, terminals and all else wait as libc would.
 //!
 //! Pipes, eventfds and timerfds can be asked not to block for one call (RWF_NOWAIT), FIFOs for a read (vmsplice).
-//! Other files without a name (signalfds, inotify) get O_NONBLOCK for the length of the call. Writes to FIFOs,
-//! terminals and devices: there we ask poll(2) first and then make the call, and should somebody else, in another thread
-//! or process, take the bytes (the room) in between, the call makes the thread wait. So does a terminal that accepts
-//! less than PIPE_BUF bytes.
+//! Other files without a name (signalfds, inotify) get O_NONBLOCK for the length of the call. FIFOs where all that does
+//! not help, and terminals, are read and written by io_uring; of a terminal a thread of the kernel's does so, which waits.
+//!
+//! Elsewhere, for vectors and for devices, we ask poll(2) first and then make the call; and should somebody else, in
+//! another thread or process, take the bytes (the room) in between, the call makes the thread wait. So does a terminal that
+//! accepts less than PIPE_BUF bytes.
 
 use core::ffi::c_int;
 
@@ -194,6 +196,21 @@ unsafe fn read_file(
             result => return result,
         }
     }
+    // One that may return without input does so only for who reads, not for who waits until there is some.
+    let is_patient = || terminal::settings(fd).is_some_and(|settings| settings.read_limit().is_none());
+    let by_ring = readable && (kind == libc::S_IFIFO || kind == libc::S_IFCHR && is_patient());
+    if by_ring && waits.deadline().is_ok() {
+        let waited = kind == libc::S_IFCHR && waits.poll() == 0;
+        // SAFETY: the caller's promise.
+        match unsafe { current.read(fd, &*list, kind == libc::S_IFCHR) } {
+            // A terminal that is hung up is at its end; whom Linux has let wait gets the error.
+            Some(Ok(0)) if waited && waits.poll() & c_int::from(libc::POLLHUP) != 0 => {
+                return Err(Errno(libc::EIO));
+            }
+            Some(result) => return result,
+            None => {}
+        }
+    }
     while waits.poll() == 0 {
         // A descriptor that does not wait answers for itself: a FIFO without writers is at its end. So does one that is not
         // open for reading.
@@ -269,6 +286,14 @@ unsafe fn write_file(
             }
             result => return result,
         }
+    }
+    let by_ring = readable && (kind == libc::S_IFIFO || kind == libc::S_IFCHR && terminal::settings(fd).is_some());
+    if by_ring
+        && waits.deadline().is_ok()
+        // SAFETY: the caller's promise.
+        && let Some(result) = unsafe { current.write(fd, &*list, kind == libc::S_IFCHR) }
+    {
+        return result;
     }
     while waits.poll() == 0 {
         if waits.deadline().is_err() || access(fd) == libc::O_RDONLY {

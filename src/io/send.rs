@@ -74,11 +74,11 @@ unsafe fn send_by_ring(waits: &mut Waits, buffer: *const c_void, length: size_t)
     if !snapshot.stream() || !snapshot.known() || snapshot.shared() || !current.has_company() || waits.is_drained() {
         return None;
     }
-    let deadline = waits.deadline().ok()?;
+    waits.deadline().ok()?;
     // SAFETY: the caller's promise.
-    match unsafe { current.send(waits.fd, buffer, length, deadline) } {
-        // Once more, for SIGPIPE.
-        Some(Err(Errno(libc::EPIPE))) => None,
+    match unsafe { current.send(waits.fd, buffer, length) } {
+        // Once more, to wait for room, or for SIGPIPE.
+        Some(Err(EAGAIN | Errno(libc::EPIPE))) => None,
         result => result,
     }
 }

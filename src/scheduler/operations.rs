@@ -17,21 +17,27 @@ use crate::coroutine::{Coroutine, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::tools;
-use crate::sys::clock::{self, Instant, NEVER};
+use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
 use crate::syscall_raw;
 
 mod calls;
+mod transfer;
 
-/// [`Entry::data`] of those that are no coroutine's: of which nobody wants to know the end; of a call that is made at once;
-/// of the watch of the epoll set. Addresses of coroutines are none of these.
-const IGNORED: u64 = 0;
-const AT_ONCE: u64 = 1;
-const POLLER: u64 = 2;
+/// What [`Entry::data`] is: its lowest bits. A coroutine's operation has the coroutine's address.
+const KIND: u64 = 7;
+const COROUTINE: u64 = 0;
+/// Nobody wants to know its end.
+const IGNORED: u64 = 1;
+/// A call that is made at once.
+const AT_ONCE: u64 = 2;
+/// The watch of the epoll set.
+const POLLER: u64 = 3;
+/// A cancel of the operation of the coroutine whose cid is in the other bits.
+const CANCEL: u64 = 4;
 
-/// [`crate::coroutine::Waiter::events`] of a coroutine whose operation was cancelled although its descriptor may be open:
-/// another thread has closed that number in a table of its own.
-const PERHAPS_OPEN: u32 = 1;
+/// In the `events` of a waiter in the ring: its descriptor was closed.
+const CLOSED: u32 = 1;
 
 /// A scheduler's operations.
 pub struct Operations {
@@ -119,7 +125,7 @@ impl Operations {
     fn disarm_stale(&mut self) {
         let generations = &self.generations;
         self.ring.for_each_pending(|place, entry| {
-            if entry.data > POLLER && descriptors::get(entry.fd).generation != generations[place] {
+            if entry.data & KIND == COROUTINE && descriptors::get(entry.fd).generation != generations[place] {
                 entry.fd = -1;
             }
         });
@@ -194,13 +200,28 @@ impl Scheduler {
     /// `coroutine` is a live one of this scheduler, and in the ring.
     #[cold]
     pub(super) unsafe fn cancel_operation(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        let cid = unsafe { (*coroutine).cid };
         self.push_surely(Entry {
             opcode: ring::CANCEL,
             fd: -1,
             address: coroutine as u64,
-            data: IGNORED,
+            data: (cid as u64) << 3 | CANCEL,
             ..Entry::default()
         });
+    }
+
+    /// The kernel does not find an operation that is just on its way from one of its lists to another.
+    #[cold]
+    fn cancel_again(&mut self, cid: i32) {
+        // SAFETY: a live coroutine is valid.
+        unsafe {
+            if let Ok(coroutine) = self.coroutines.find(cid)
+                && (*coroutine).in_ring
+            {
+                self.cancel_operation(coroutine);
+            }
+        }
     }
 
     fn push_surely(&mut self, entry: Entry) {
@@ -211,7 +232,7 @@ impl Scheduler {
         }
     }
 
-    /// Cancels what has been begun on a watch's descriptor, which was closed; or perhaps not, where `wake` says so.
+    /// Cancels what has been begun on a watch's descriptor, which was closed, or about to be.
     ///
     /// # Safety
     /// `watch` is one of this scheduler's.
@@ -223,7 +244,9 @@ impl Scheduler {
             let mut link = (*watch).operators.first();
             while !link.is_null() {
                 let coroutine = Coroutine::from_link(link);
-                (*coroutine).waiter.events = if wake == Wake::Closed { 0 } else { PERHAPS_OPEN };
+                if wake == Wake::Closed {
+                    (*coroutine).waiter.events |= CLOSED;
+                }
                 self.cancel_operation(coroutine);
                 link = (*watch).operators.after(link);
             }
@@ -235,27 +258,30 @@ impl Scheduler {
         if !self.operations.any() {
             return;
         }
-        self.push_surely(Entry {
-            opcode: ring::CANCEL,
-            fd: -1,
-            call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
-            data: IGNORED,
-            ..Entry::default()
-        });
         while self.operations.any() {
-            if !self.operations.enter(1, None) {
-                pause();
-            }
+            // Again and again, for the reason that `cancel_again` has.
+            self.push_surely(Entry {
+                opcode: ring::CANCEL,
+                fd: -1,
+                call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
+                data: IGNORED,
+                ..Entry::default()
+            });
+            self.operations.enter(self.operations.count + 1, Some(MS));
             self.reap();
         }
     }
 
     /// Takes what the kernel has completed; whether the epoll set has events.
     fn reap(&mut self) -> bool {
+        // Who was cancelled for it learns of a close first.
+        self.settle();
         let mut events = false;
         while let Some(completion) = self.operations.ring.next() {
-            match completion.data {
+            match completion.data & KIND {
                 IGNORED => {}
+                CANCEL if completion.result == -libc::ENOENT => self.cancel_again((completion.data >> 3) as i32),
+                CANCEL => {}
                 AT_ONCE => self.operations.at_once = Some(completion),
                 POLLER => {
                     self.operations.watching = false;

@@ -46,6 +46,12 @@ mod enter {
 /// IORING_UNREGISTER_RING_FDS, of a ring given by its index.
 const UNREGISTER: u32 = 21 | 1 << 31;
 
+/// IORING_OP_READ.
+pub const READ: u8 = 22;
+/// IORING_OP_WRITE.
+pub const WRITE: u8 = 23;
+/// IOSQE_ASYNC, in [`Entry::flags`]: a thread of the kernel makes the call, and waits in it.
+pub const BY_WORKER: u8 = 1 << 4;
 /// IORING_OP_POLL_ADD.
 pub const POLL: u8 = 6;
 /// IORING_OP_ACCEPT.

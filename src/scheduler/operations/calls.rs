@@ -3,12 +3,12 @@
 
 use libc::{c_int, c_void, sockaddr, socklen_t};
 
-use super::{AT_ONCE, PERHAPS_OPEN};
+use super::{AT_ONCE, CLOSED};
 use crate::poller::descriptors;
 use crate::scheduler::Current;
 use crate::scheduler::watch::life_of;
 use crate::stack::Kind;
-use crate::sys::clock::{self, Instant};
+use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Entry};
 use crate::sys::syscall::check;
 use crate::sys::{Errno, Result};
@@ -85,6 +85,14 @@ impl Current {
             || start.saturating_add(length) <= stack.base as usize
     }
 
+    /// Whether a buffer lies on the coroutine's stack as a whole.
+    pub fn lies_on_stack(self, buffer: *const c_void, length: usize) -> bool {
+        // SAFETY: the running coroutine is valid.
+        let stack = unsafe { &(*self.coroutine()).stack };
+        let start = buffer as usize;
+        start >= stack.base as usize && start.saturating_add(length) <= stack.top() as usize
+    }
+
     /// Whether the last operation on `fd` has left nothing to receive: then trying is in vain.
     pub fn is_dry(self, fd: c_int) -> bool {
         // SAFETY: the scheduler is valid; its watches live as long as it does.
@@ -132,31 +140,24 @@ impl Current {
         }
     }
 
-    /// `send` to a stream socket of which a hook has seen the birth. EAGAIN: the deadline came. `None`: not by the ring.
+    /// `send` to a stream socket of which a hook has seen the birth, without waiting for room: EAGAIN. EPIPE comes without
+    /// SIGPIPE. `None`: not by the ring.
     ///
     /// # Safety
     /// As send(2), and [`Current::may_lend`] says so of the buffer.
-    pub unsafe fn send(
-        self,
-        fd: c_int,
-        buffer: *const c_void,
-        length: usize,
-        deadline: Instant,
-    ) -> Option<Result<usize>> {
+    pub unsafe fn send(self, fd: c_int, buffer: *const c_void, length: usize) -> Option<Result<usize>> {
         let entry = Entry {
             opcode: ring::SEND,
             fd,
             address: buffer as u64,
             length: length.min(i32::MAX as usize) as u32,
-            call_flags: libc::MSG_NOSIGNAL as u32,
+            call_flags: (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as u32,
             ..Entry::default()
         };
         loop {
             // SAFETY: the caller's promise.
-            match unsafe { self.operate(entry, deadline, Begin::WithNextTurn) }? {
-                End::Cancelled if clock::now() < deadline => {}
-                End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                End::Result(Err(Errno(libc::EAGAIN))) => return None,
+            match unsafe { self.operate(entry, NEVER, Begin::WithNextTurn) }? {
+                End::Cancelled => {}
                 End::Result(result) => return Some(result),
             }
         }
@@ -200,7 +201,7 @@ impl Current {
     ///
     /// # Safety
     /// What the entry points to stays until the operation ends, or until it is begun if the kernel copies it.
-    unsafe fn operate(self, entry: Entry, deadline: Instant, begin: Begin) -> Option<End> {
+    pub(super) unsafe fn operate(self, entry: Entry, deadline: Instant, begin: Begin) -> Option<End> {
         if self.is_aside() {
             return None;
         }
@@ -228,21 +229,26 @@ impl Current {
             if begin == Begin::WithNextTurn || scheduler.begin_now()? {
                 self.park_for_outside(deadline);
             }
-            Some(match check((*me).waiter.result as isize) {
-                Err(Errno(libc::ECANCELED | libc::EINTR)) => {
-                    let perhaps_open = (*me).waiter.events == PERHAPS_OPEN;
-                    let closed = descriptors::get(fd).generation != generation && !perhaps_open;
-                    if closed { End::Result(Err(Errno(libc::EBADF))) } else { End::Cancelled }
+            match check((*me).waiter.result as isize) {
+                Err(Errno(libc::ECANCELED | libc::EINTR | libc::EBADF)) if (*me).waiter.events & CLOSED != 0 => {
+                    Some(End::Result(Err(Errno(libc::EBADF))))
                 }
-                result => End::Result(result),
-            })
+                // What the number means now is for the kernel to say.
+                Err(Errno(libc::ECANCELED | libc::EINTR | libc::EBADF))
+                    if descriptors::get(fd).generation != generation =>
+                {
+                    None
+                }
+                Err(Errno(libc::ECANCELED | libc::EINTR)) => Some(End::Cancelled),
+                result => Some(End::Result(result)),
+            }
         }
     }
 }
 
 /// When the kernel takes an entry.
 #[derive(PartialEq)]
-enum Begin {
+pub(super) enum Begin {
     /// When the loop turns.
     WithNextTurn,
     /// Before the coroutine parks. It does not park when that was all.
@@ -250,7 +256,7 @@ enum Begin {
 }
 
 /// How an operation ended.
-enum End {
+pub(super) enum End {
     Result(Result<usize>),
     /// By its deadline, or for no reason of its own.
     Cancelled,
