@@ -93,7 +93,7 @@ static void lines(void) {
     TRY(close(ends[1]));
 }
 
-/* VMIN and VTIME; a limit between characters (both) would hold up the thread. */
+/* VMIN and VTIME; a limit between characters (both) holds up the thread where there is no io_uring. */
 static void characters(void) {
     terminal(1);
     set_counts(3, 0);
@@ -105,6 +105,11 @@ static void characters(void) {
     /* Two are left. */
     after(60, type, "e");
     READ(ends[0], 100);
+    if (has_ring()) {
+        set_counts(3, 3);
+        after(50, type, "a");
+        COMES(350, READ(ends[0], 100));
+    }
     set_counts(0, 2);
     TAKES(200, READ(ends[0], 100));
     after(50, type, "x");
