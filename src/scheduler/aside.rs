@@ -28,13 +28,12 @@ impl Current {
     pub(super) fn is_aside(self) -> bool {
         // SAFETY: the running coroutine is valid.
         let stack = unsafe { &(*self.coroutine()).stack };
-        let height = (arch::stack_pointer() as usize).wrapping_sub(stack.base as usize);
-        height >= stack.size && (stack.kind == Kind::Shared || is_on_signal_stack())
+        !stack.contains(arch::stack_pointer()) && (stack.kind == Kind::Shared || is_on_signal_stack())
     }
 }
 
 #[cold]
-fn is_on_signal_stack() -> bool {
+pub(super) fn is_on_signal_stack() -> bool {
     // SAFETY: asks only; zero is a valid structure.
     unsafe {
         let mut present: libc::stack_t = core::mem::zeroed();

@@ -69,10 +69,9 @@ pub(super) unsafe fn is_in_handler(scheduler: *mut Scheduler) -> bool {
         if !left && !running.is_null() {
             // Frames on an alternate stack have no order with those of the coroutine.
             let stack = &(*running).stack;
-            let here = arch::stack_pointer() as usize;
-            let is_inside = |address: usize| address.wrapping_sub(stack.base as usize) < stack.size;
-            if is_inside(here) {
-                let is_below = is_inside(mark.frame) && here < mark.frame;
+            let here = arch::stack_pointer();
+            if stack.contains(here) {
+                let is_below = stack.contains(mark.frame as *const u8) && (here as usize) < mark.frame;
                 left = !is_below || (mark.frame as *const usize).read_volatile() != !mark.frame;
             }
         }

@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::{Entry, Scheduler, overflow, switch, table, this, this_or_new};
+use super::{Entry, Scheduler, aside, overflow, switch, table, this, this_or_new};
 use crate::arch;
 use crate::coroutine::{Coroutine, State};
 use crate::list::{Link, List};
@@ -115,6 +115,9 @@ pub fn check_stack() -> Result<bool> {
     // SAFETY: the coroutine that runs is valid.
     unsafe {
         let stack = &raw const (*me).stack;
+        if !(*stack).contains(sp) && aside::is_on_signal_stack() {
+            return Ok(false);
+        }
         if (*stack).has_overflowed(sp) {
             switch::finish(scheduler);
         }

@@ -64,6 +64,10 @@ pub const MIN_CALLER: usize = 2048;
 /// What the library writes at the bottom of a caller's stack, to see an overflow that has gone further.
 const CANARY: [usize; 2] = [0x7961_7473_6f63_7964u64 as usize, 0x6b63_6174_735f_6579u64 as usize];
 
+/// So far below a caller's stack its coroutine may have come. What is further away is another stack that the program has
+/// given it (makecontext), or a signal's.
+const REACH: usize = 64 << 10;
+
 impl Stack {
     /// One past the highest usable byte.
     #[inline(always)]
@@ -75,6 +79,12 @@ impl Stack {
     #[inline(always)]
     pub fn parked_bytes(&self) -> *const u8 {
         if self.saved_length > 0 { self.saved } else { self.sp }
+    }
+
+    /// Whether an address lies in the stack.
+    #[inline(always)]
+    pub fn contains(&self, address: *const u8) -> bool {
+        (address as usize).wrapping_sub(self.base as usize) < self.size
     }
 
     /// How many bytes a parked coroutine's frames take.
@@ -115,7 +125,8 @@ impl Stack {
     pub fn has_overflowed(&self, sp: *const u8) -> bool {
         // SAFETY: `mark_bottom` wrote there, and the program keeps the memory while the coroutine lives.
         self.kind == Kind::Caller
-            && (sp < self.base.cast_const() || unsafe { self.base.cast::<[usize; 2]>().read_unaligned() } != CANARY)
+            && ((self.base as usize).wrapping_sub(sp as usize).wrapping_sub(1) < REACH
+                || unsafe { self.base.cast::<[usize; 2]>().read_unaligned() } != CANARY)
     }
 
     /// Whether more than 7/8 of the stack is used at `sp`.
