@@ -10,6 +10,7 @@ mod flags;
 mod fortify;
 mod handlers;
 mod lock;
+mod mutex;
 mod names;
 mod open;
 mod poll;

@@ -25,6 +25,8 @@ pub mod level;
 pub mod lock;
 pub mod messages;
 #[cfg(feature = "hook")]
+pub mod mutex;
+#[cfg(feature = "hook")]
 pub mod names;
 pub mod offload;
 pub mod open;

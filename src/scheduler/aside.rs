@@ -25,7 +25,7 @@ impl Current {
     /// Whether the caller is on another stack than the coroutine's, from which it must not park. A program may well give a
     /// coroutine further stacks of its own making, unless it is on a shared one.
     #[inline(always)]
-    pub(super) fn is_aside(self) -> bool {
+    pub fn is_aside(self) -> bool {
         // SAFETY: the running coroutine is valid.
         let stack = unsafe { &(*self.coroutine()).stack };
         !stack.contains(arch::stack_pointer()) && (stack.kind == Kind::Shared || is_on_signal_stack())

@@ -42,8 +42,8 @@ fn is_root() -> bool {
 }
 
 /// No server at all: a file, and how it is used.
-pub fn file(folder: &Path, how: &str) -> Started {
-    Ok(Place::new(&[&folder.join("file").to_string_lossy(), how], Vec::new()))
+pub fn file(folder: &Path, how: &[&str]) -> Started {
+    Ok(Place::new(&[&[&*folder.join("file").to_string_lossy()], how].concat(), Vec::new()))
 }
 
 pub fn redis(folder: &Path) -> Started {

@@ -73,6 +73,7 @@ mod disk;
 mod file;
 mod fortify;
 mod handlers;
+mod mutex;
 mod names;
 mod socket;
 mod stdio;
@@ -84,6 +85,7 @@ pub use disk::*;
 pub use file::*;
 pub use fortify::*;
 pub use handlers::*;
+pub use mutex::*;
 pub use names::*;
 pub use socket::*;
 pub use stdio::*;
@@ -107,6 +109,7 @@ unsafe extern "C" fn look_up() {
         file::look_up,
         fortify::look_up,
         handlers::look_up,
+        mutex::look_up,
         names::look_up,
         socket::look_up,
         stdio::look_up,
