@@ -202,6 +202,25 @@ fn make_quickstart() {
 }
 
 #[test]
+fn offload() {
+    let wanted = "\
+with 0 ms: not begun
+localhost has an address
+with 30 ms: too late, the helper goes on
+with 5000 ms: the sum is 500500
+and a command has run
+its status is 0
+";
+    // A look-up may take longer than the first limit.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&printed("offload", &[])), sorted(wanted));
+}
+
+#[test]
 fn sleep() {
     let text = printed("sleep", &[]);
     // The time when each line came at the earliest, and what it says. Each 100 ms apart, so the order is certain.
