@@ -101,6 +101,7 @@ const PROGRAMS: &[Watched] = &[
     // Helper threads; the sanitizers do not want threads to start after a fork of several.
     ("c/offload", "", ALL),
     ("c/offload_fork", "", VALGRIND),
+    ("c/offload_stress", "30", ALL),
     ("c/names_same", "", MEMORY),
     ("c/names_slow", "clean", MEMORY),
     ("c/command_same", "", ADDRESS),
