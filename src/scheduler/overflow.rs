@@ -65,7 +65,9 @@ pub unsafe fn prepare_thread(scheduler: *mut Scheduler) {
             let mut action: libc::sigaction = zeroed();
             action.sa_sigaction = on_fault as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            next::sigaction(libc::SIGSEGV, ptr::null(), PREVIOUS.0.get());
+            // By the name that the program uses: its own handler, not ours that stands for it. A handler that it installs
+            // later may call this one, and must not come back to itself.
+            libc::sigaction(libc::SIGSEGV, ptr::null(), PREVIOUS.0.get());
             next::sigaction(libc::SIGSEGV, &action, ptr::null_mut());
             INSTALLED.store(2, Ordering::Release);
         }
