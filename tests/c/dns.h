@@ -28,11 +28,15 @@ static inline void dns_write(const char *path, const char *text) {
 /* The files of /etc that name look-ups read; loopback comes up. To be called before there are threads. */
 static inline void dns_world(void) {
     uid_t uid = getuid();
+    gid_t gid = getgid();
     char map[64];
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | (uid == 0 ? 0 : CLONE_NEWUSER)) != 0) TEST_SKIP("may not unshare namespaces");
     if (uid != 0) {
         snprintf(map, sizeof map, "0 %d 1", uid);
         dns_write("/proc/self/uid_map", map);
+        dns_write("/proc/self/setgroups", "deny");
+        snprintf(map, sizeof map, "0 %d 1", gid);
+        dns_write("/proc/self/gid_map", map);
     }
     if (mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0) TEST_SKIP("may not change mounts");
     if (mount("dyco-test", "/etc", "tmpfs", 0, "mode=0755") != 0) TEST_SKIP("may not mount");
