@@ -800,6 +800,59 @@ ssize_t dyco_recvfrom(int fd,
                       struct sockaddr *addr,
                       socklen_t *addrlen);
 
+/* ---- The hooked libc names ----------------------------------------------
+ * The library defines the libc names that may wait, so that code which
+ * knows nothing of coroutines waits in its coroutine only. The guide
+ * (docs/hooks.md) lists them, and says how to make sure that they are
+ * reached.
+ *
+ * With the environment variable DYCO_BLOCKED_MS=N the library tells on
+ * stderr of each hooked call that holds up its thread for more than N
+ * milliseconds while the thread has coroutines, and of each coroutine that
+ * keeps its thread for so long between two waits.
+ */
+
+/**
+ * Tells whether this program reaches the hooks: whether it, and the
+ * libraries that it is linked with, find our definitions first.
+ *
+ * Where it does not, libdyco comes after libc: it was loaded by dlopen(),
+ * or libc was linked before it. The hooked names then make the thread
+ * wait; the dyco_* functions work. A module that was loaded with
+ * RTLD_DEEPBIND looks by itself, and is not seen here.
+ *
+ * @return 1 all names lead here; 0 some do not, or the library was built
+ *         without hooks
+ */
+int dyco_hook_active(void);
+
+/**
+ * Names the hooked names that do not lead here, one by one.
+ *
+ * A tool that stands in front of us on purpose (a sanitizer, a tracer)
+ * shows up here, too, although it passes the calls on.
+ *
+ * @param index 0, 1, ...
+ * @return the name; NULL when there are no more
+ */
+const char *dyco_hook_missing(int index);
+
+/**
+ * Switches the hooks off or on for the calling thread, for instance around
+ * a call into a library that must not give way to other coroutines. While
+ * they are off the hooked names are libc's own here: inside a coroutine
+ * they make the thread wait. The dyco_* functions are not touched, and
+ * closing a descriptor wakes those who wait for it all the same.
+ *
+ * At first they are on. The switch is the thread's, not the coroutine's:
+ * do not wait by a dyco_* function while they are off, unless the others
+ * may find them so.
+ *
+ * @param on 0: off; any other: on
+ * @return how they were: 1 on, 0 off
+ */
+int dyco_hook_enable(int on);
+
 /* ---- Channels -----------------------------------------------------------
  * A channel holds one message. Any number of coroutines of a thread may
  * send and receive; each side is served in the order in which it came.

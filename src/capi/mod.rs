@@ -16,6 +16,8 @@ pub mod signal;
 
 pub mod socket;
 
+pub mod hook;
+
 pub mod channel;
 pub mod pubsub;
 pub mod waitgroup;

@@ -10,29 +10,34 @@ use core::ffi::{c_int, c_long, c_ulong, c_void};
 use libc::socklen_t;
 
 use crate::io::{c_number, description, lock};
-use crate::scheduler::current;
+use crate::scheduler::blocked::watched;
+use crate::scheduler::hooked as current;
 use crate::sys::next;
 
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fcntl(fd: c_int, command: c_int, arg: c_long) -> c_int {
-    match current() {
-        // SAFETY: the caller keeps libc's promises.
-        Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
-        // SAFETY: the same.
-        _ => unsafe { description::fcntl(next::fcntl, fd, command, arg) },
-    }
+    watched("fcntl", move || {
+        match current() {
+            // SAFETY: the caller keeps libc's promises.
+            Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
+            // SAFETY: the same.
+            _ => unsafe { description::fcntl(next::fcntl, fd, command, arg) },
+        }
+    })
 }
 
 /// As [`fcntl`]: what programs with 64-bit file offsets call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, arg: c_long) -> c_int {
-    match current() {
-        // SAFETY: the caller keeps libc's promises.
-        Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
-        // SAFETY: the same.
-        _ => unsafe { description::fcntl(next::fcntl64, fd, command, arg) },
-    }
+    watched("fcntl64", move || {
+        match current() {
+            // SAFETY: the caller keeps libc's promises.
+            Some(current) if lock::waits(command) => c_number(unsafe { lock::fcntl(current, fd, command, arg) }),
+            // SAFETY: the same.
+            _ => unsafe { description::fcntl(next::fcntl64, fd, command, arg) },
+        }
+    })
 }
 
 /// As libc's.

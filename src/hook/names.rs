@@ -6,7 +6,8 @@ use core::ffi::{c_char, c_int, c_void};
 use libc::{addrinfo, hostent, size_t, sockaddr, socklen_t};
 
 use crate::io::names::{self, Query};
-use crate::scheduler::current;
+use crate::scheduler::blocked::watched;
+use crate::scheduler::hooked as current;
 use crate::sys::next;
 
 /// As libc's; inside a coroutine only the coroutine waits.
@@ -17,12 +18,14 @@ pub unsafe extern "C" fn getaddrinfo(
     hints: *const addrinfo,
     list: *mut *mut addrinfo,
 ) -> c_int {
-    match current() {
-        // SAFETY: the C caller's promise, as everywhere in this file.
-        Some(current) => unsafe { names::getaddrinfo(current, node, service, hints, list) },
-        // SAFETY: see above.
-        None => unsafe { next::getaddrinfo(node, service, hints, list) },
-    }
+    watched("getaddrinfo", move || {
+        match current() {
+            // SAFETY: the C caller's promise, as everywhere in this file.
+            Some(current) => unsafe { names::getaddrinfo(current, node, service, hints, list) },
+            // SAFETY: see above.
+            None => unsafe { next::getaddrinfo(node, service, hints, list) },
+        }
+    })
 }
 
 /// As libc's; inside a coroutine only the coroutine waits.
@@ -36,46 +39,54 @@ pub unsafe extern "C" fn getnameinfo(
     service_room: socklen_t,
     flags: c_int,
 ) -> c_int {
-    let (texts, rooms) = ([host, service], [host_room, service_room]);
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe { names::getnameinfo(current, address, length, texts, rooms, flags) },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::getnameinfo(address, length, host, host_room, service, service_room, flags) },
-    }
+    watched("getnameinfo", move || {
+        let (texts, rooms) = ([host, service], [host_room, service_room]);
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe { names::getnameinfo(current, address, length, texts, rooms, flags) },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::getnameinfo(address, length, host, host_room, service, service_room, flags) },
+        }
+    })
 }
 
 /// As libc's; inside a coroutine only the coroutine waits, and the answer is its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut hostent {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe { names::get_host(current, Query::Name(name)) },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyname(name) },
-    }
+    watched("gethostbyname", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe { names::get_host(current, Query::Name(name)) },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyname(name) },
+        }
+    })
 }
 
 /// As [`gethostbyname`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe { names::get_host(current, Query::NameOf(name, family)) },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyname2(name, family) },
-    }
+    watched("gethostbyname2", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe { names::get_host(current, Query::NameOf(name, family)) },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyname2(name, family) },
+        }
+    })
 }
 
 /// As [`gethostbyname`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gethostbyaddr(address: *const c_void, length: socklen_t, family: c_int) -> *mut hostent {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe { names::get_host(current, Query::Address(address, length, family)) },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyaddr(address, length, family) },
-    }
+    watched("gethostbyaddr", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe { names::get_host(current, Query::Address(address, length, family)) },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyaddr(address, length, family) },
+        }
+    })
 }
 
 /// As libc's; inside a coroutine only the coroutine waits.
@@ -88,12 +99,16 @@ pub unsafe extern "C" fn gethostbyname_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe { names::get_host_r(current, Query::Name(name), host, (buffer, room), result, error) },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyname_r(name, host, buffer, room, result, error) },
-    }
+    watched("gethostbyname_r", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe {
+                names::get_host_r(current, Query::Name(name), host, (buffer, room), result, error)
+            },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyname_r(name, host, buffer, room, result, error) },
+        }
+    })
 }
 
 /// As [`gethostbyname_r`].
@@ -107,14 +122,16 @@ pub unsafe extern "C" fn gethostbyname2_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe {
-            names::get_host_r(current, Query::NameOf(name, family), host, (buffer, room), result, error)
-        },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyname2_r(name, family, host, buffer, room, result, error) },
-    }
+    watched("gethostbyname2_r", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe {
+                names::get_host_r(current, Query::NameOf(name, family), host, (buffer, room), result, error)
+            },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyname2_r(name, family, host, buffer, room, result, error) },
+        }
+    })
 }
 
 /// As [`gethostbyname_r`].
@@ -129,14 +146,16 @@ pub unsafe extern "C" fn gethostbyaddr_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    match current() {
-        // SAFETY: see `getaddrinfo`.
-        Some(current) => unsafe {
-            names::get_host_r(current, Query::Address(address, length, family), host, (buffer, room), result, error)
-        },
-        // SAFETY: see `getaddrinfo`.
-        None => unsafe { next::gethostbyaddr_r(address, length, family, host, buffer, room, result, error) },
-    }
+    watched("gethostbyaddr_r", move || {
+        match current() {
+            // SAFETY: see `getaddrinfo`.
+            Some(current) => unsafe {
+                names::get_host_r(current, Query::Address(address, length, family), host, (buffer, room), result, error)
+            },
+            // SAFETY: see `getaddrinfo`.
+            None => unsafe { next::gethostbyaddr_r(address, length, family, host, buffer, room, result, error) },
+        }
+    })
 }
 
 /// Where `h_errno` is: inside a coroutine its own.

@@ -6,38 +6,45 @@ use core::ffi::c_int;
 use libc::{siginfo_t, sigset_t, timespec};
 
 use crate::io::{c_number, signal_wait};
-use crate::scheduler::current;
+use crate::scheduler::blocked::watched;
+use crate::scheduler::hooked as current;
 use crate::sys::next;
 
 /// As libc's; inside a coroutine only the coroutine waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int {
-    match current() {
-        // SAFETY: the C caller's promise, as everywhere in this file.
-        Some(current) => unsafe { signal_wait::sigwait(current, set, signal) },
-        // SAFETY: see above.
-        None => unsafe { next::sigwait(set, signal) },
-    }
+    watched("sigwait", move || {
+        match current() {
+            // SAFETY: the C caller's promise, as everywhere in this file.
+            Some(current) => unsafe { signal_wait::sigwait(current, set, signal) },
+            // SAFETY: see above.
+            None => unsafe { next::sigwait(set, signal) },
+        }
+    })
 }
 
 /// As libc's; inside a coroutine only the coroutine waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int {
-    match current() {
-        // SAFETY: see `sigwait`.
-        Some(current) => c_number(unsafe { signal_wait::sigtimedwait(current, set, info, core::ptr::null()) }),
-        // SAFETY: see `sigwait`.
-        None => unsafe { next::sigwaitinfo(set, info) },
-    }
+    watched("sigwaitinfo", move || {
+        match current() {
+            // SAFETY: see `sigwait`.
+            Some(current) => c_number(unsafe { signal_wait::sigtimedwait(current, set, info, core::ptr::null()) }),
+            // SAFETY: see `sigwait`.
+            None => unsafe { next::sigwaitinfo(set, info) },
+        }
+    })
 }
 
 /// As libc's; inside a coroutine only the coroutine waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int {
-    match current() {
-        // SAFETY: see `sigwait`.
-        Some(current) => c_number(unsafe { signal_wait::sigtimedwait(current, set, info, timeout) }),
-        // SAFETY: see `sigwait`.
-        None => unsafe { next::sigtimedwait(set, info, timeout) },
-    }
+    watched("sigtimedwait", move || {
+        match current() {
+            // SAFETY: see `sigwait`.
+            Some(current) => c_number(unsafe { signal_wait::sigtimedwait(current, set, info, timeout) }),
+            // SAFETY: see `sigwait`.
+            None => unsafe { next::sigtimedwait(set, info, timeout) },
+        }
+    })
 }

@@ -20,6 +20,7 @@ pub mod files;
 pub mod flags;
 #[cfg(feature = "hook")]
 pub mod handlers;
+pub mod hooks;
 pub mod level;
 #[cfg(feature = "hook")]
 pub mod lock;

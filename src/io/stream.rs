@@ -18,7 +18,7 @@ use super::{c_size, close, file, terminal};
 use crate::arch::weak_address;
 use crate::coroutine::Wake;
 use crate::list::List;
-use crate::scheduler::{self, aborts, current, in_vfork_child};
+use crate::scheduler::{self, aborts, hooked as current, in_vfork_child};
 use crate::sys::clock::NEVER;
 use crate::sys::{Errno, errno, memory, next};
 use crate::{syscall, syscall_raw};

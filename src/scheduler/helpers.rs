@@ -128,7 +128,7 @@ fn pool(kind: Kind) -> *mut Pool {
 }
 
 /// A number from the environment, if it is one within these bounds.
-fn from_environment(name: &CStr, least: c_int, most: c_int) -> Option<c_int> {
+pub(super) fn from_environment(name: &CStr, least: c_int, most: c_int) -> Option<c_int> {
     // SAFETY: a C string; what getenv gives is one, too, or null.
     unsafe {
         let value = libc::getenv(name.as_ptr());

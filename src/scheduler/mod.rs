@@ -17,7 +17,7 @@
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
 //! | `handlers`, `aside` | the signal handler that runs; waits of those that we do not know of, on alternate stacks |
 //! | `exceptions`, `sanitizers` | the C++ runtime; AddressSanitizer and ThreadSanitizer |
-//! | `overflow`, `deadlock` | the two reports that go to stderr |
+//! | `overflow`, `deadlock`, `blocked` | the reports that go to stderr |
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
@@ -34,6 +34,7 @@ use crate::timer;
 
 mod aside;
 mod asymmetric;
+pub mod blocked;
 pub mod children;
 mod deadlock;
 mod exceptions;
@@ -67,6 +68,8 @@ pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
 pub use signals::{Set as SignalSet, change_mask};
+#[cfg(feature = "hook")]
+pub use wait::hooked;
 pub use wait::{Current, Direction, Wake, current, identity, wake_first, wake_where};
 pub use watch::closing::{descriptor_closed, descriptor_closing};
 
@@ -84,6 +87,8 @@ pub struct Scheduler {
     is_running: bool,
     /// The signal handler that runs.
     handler: handlers::Mark,
+    /// The program has switched the hooks off for this thread.
+    hooks_off: bool,
     /// Where the thread's `errno` is.
     errno: *mut libc::c_int,
     /// Where C++ keeps the thread's current exceptions; null where there is no C++.
@@ -128,6 +133,8 @@ pub struct Scheduler {
     been_impatient: bool,
     /// File calls wait in their coroutine only.
     files: bool,
+    /// How long the running coroutine has been held up by calls of which `blocked` has told.
+    told_blocked: Instant,
     sanitizers: sanitizers::Sanitizers,
     exceptions_search: exceptions::Search,
     /// How many live coroutines the loop has to run: all but the asymmetric ones.
@@ -159,6 +166,17 @@ pub fn this() -> Option<NonNull<Scheduler>> {
 #[inline(always)]
 pub fn in_vfork_child() -> bool {
     slot::in_vfork()
+}
+
+/// Switches the hooks on or off for this thread, now and for schedulers that it makes later; how they were.
+pub fn enable_hooks(on: bool) -> bool {
+    let before = !slot::are_hooks_off();
+    slot::set_hooks_off(!on);
+    if let Some(scheduler) = this() {
+        // SAFETY: this thread's scheduler is valid.
+        unsafe { (*scheduler.as_ptr()).hooks_off = !on };
+    }
+    before
 }
 
 /// This thread's scheduler, made if need be.
@@ -204,6 +222,7 @@ impl Scheduler {
     /// `self` is zeroed and does not move any more.
     unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
         self.errno = errno::location();
+        self.hooks_off = slot::are_hooks_off();
         self.loop_wait = loop_wait;
         self.impatient = [-1; 2];
         self.serial = run::next_epoch();

@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::handlers::is_in_handler;
-use super::{Scheduler, current, deadlock, switch, this};
+use super::{Scheduler, blocked, current, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::poller::epoll::{self, Event};
 use crate::sys::clock::{self, Instant, MS, NEVER};
@@ -155,7 +155,12 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
                 continue;
             }
             (*scheduler).budget = (*scheduler).budget.saturating_sub(1);
-            match Scheduler::resume(scheduler, next) {
+            let (cid, began) = ((*next).cid, if blocked::is_on() { clock::now() } else { 0 });
+            let resumed = Scheduler::resume(scheduler, next);
+            if began != 0 {
+                (*scheduler).tell_kept(cid, began);
+            }
+            match resumed {
                 Ok(()) => starved = 0,
                 Err(_) => {
                     // No memory to put it in place: others go first and may free some.
@@ -196,7 +201,7 @@ impl Scheduler {
         } else if took > LONG {
             self.pace = (self.pace / 2).max(*BUDGETS.start());
         }
-        self.budget = self.pace;
+        self.budget = if blocked::is_on() { 0 } else { self.pace };
         self.resume_signals();
         if self.now.saturating_sub(self.polled) >= POLL_INTERVAL && self.poller.wake_fd() >= 0 {
             if self.operations.any() {
@@ -242,7 +247,7 @@ impl Scheduler {
         self.now = clock::now();
         self.woke = self.now;
         self.pace = BUDGET;
-        self.budget = BUDGET;
+        self.budget = if blocked::is_on() { 0 } else { BUDGET };
         self.dispatch(events);
         self.expire(events > 0);
         Ok(())

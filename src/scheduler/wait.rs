@@ -53,6 +53,14 @@ pub fn current() -> Option<Current> {
     if inside { Some(Current { scheduler, thread: PhantomData }) } else { None }
 }
 
+/// As [`current`], for the hooks: `None` also where the program has switched them off.
+#[cfg(feature = "hook")]
+#[inline(always)]
+pub fn hooked() -> Option<Current> {
+    // SAFETY: this thread's scheduler is valid.
+    current().filter(|current| unsafe { !(*current.scheduler).hooks_off })
+}
+
 impl Current {
     pub(super) fn scheduler(self) -> *mut Scheduler {
         self.scheduler
@@ -214,7 +222,7 @@ impl Current {
     #[cfg(feature = "ssl")]
     pub fn has_been_impatient(self) -> bool {
         // SAFETY: as above.
-        unsafe { (*self.scheduler).been_impatient }
+        unsafe { (*self.scheduler).been_impatient && !(*self.scheduler).hooks_off }
     }
 
     /// Whether `fd` was found empty (full) and nothing has come since: trying would fail. Never true of a descriptor that

@@ -32,8 +32,9 @@ pub fn set(on: bool) -> Result<bool> {
 }
 
 /// The coroutine that runs, if its file calls are to be made by a helper.
+#[cfg(feature = "hook")]
 pub fn current() -> Option<Current> {
-    scheduler::current().filter(|&current| is_wanted(current))
+    scheduler::hooked().filter(|&current| is_wanted(current))
 }
 
 /// Whether file calls of this coroutine are to be made by a helper.

@@ -56,7 +56,7 @@ macro_rules! next_definitions {
         }
 
         /// Replaces the seeds with what the dynamic linker finds behind us.
-        pub(super) fn look_up(find: &dyn Fn(&core::ffi::CStr, &core::sync::atomic::AtomicPtr<core::ffi::c_void>)) {
+        pub(super) fn look_up(find: &mut dyn FnMut(&'static core::ffi::CStr, &core::sync::atomic::AtomicPtr<core::ffi::c_void>)) {
             $({
                 // SAFETY: an identifier holds no NUL; the one at the end is ours.
                 let name = unsafe {
@@ -96,7 +96,7 @@ pub use wait::*;
 unsafe extern "C" fn look_up() {
     // SAFETY: a word in our data that the linker has filled in with the function's address, or 0.
     let Some(dlsym) = (unsafe { dyco_weak_dlsym }) else { return };
-    let find = |name: &CStr, slot: &AtomicPtr<c_void>| {
+    let mut find = |name: &'static CStr, slot: &AtomicPtr<c_void>| {
         // SAFETY: `name` is a C string; dlsym may be called from constructors.
         let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
         if !found.is_null() {
@@ -116,8 +116,44 @@ unsafe extern "C" fn look_up() {
         thread::look_up,
         wait::look_up,
     ] {
-        table(&find);
+        table(&mut find);
     }
+}
+
+/// The first name of those that all our libraries define for which `wanted` holds, given what the program finds under it
+/// (null: nothing). In a program without a dynamic linker there is none.
+pub fn find_name(wanted: &mut dyn FnMut(&CStr, *mut c_void) -> bool) -> Option<&'static CStr> {
+    // SAFETY: a word in our data that the linker has filled in with the function's address, or 0.
+    let dlsym = (unsafe { dyco_weak_dlsym })?;
+    let mut first = None;
+    let mut look = |name: &'static CStr, _: &AtomicPtr<c_void>| {
+        // SAFETY: `name` is a C string.
+        if first.is_none() && wanted(name, unsafe { dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }) {
+            first = Some(name);
+        }
+    };
+    for table in [file::look_up, fortify::look_up, socket::look_up, wait::look_up] {
+        table(&mut look);
+    }
+    first
+}
+
+/// Whether an address lies in the library that this function is in, or in the program that it was linked into.
+pub fn is_own(address: *mut c_void) -> bool {
+    type Dladdr = unsafe extern "C" fn(*const c_void, *mut libc::Dl_info) -> c_int;
+    let dladdr = crate::arch::weak_address!("dladdr");
+    if dladdr.is_null() {
+        return true;
+    }
+    let base = |address: *const c_void| {
+        // SAFETY: the symbol is libc's function; the structure is valid when zero.
+        unsafe {
+            let mut info: libc::Dl_info = core::mem::zeroed();
+            core::mem::transmute::<*mut c_void, Dladdr>(dladdr)(address, &mut info);
+            info.dli_fbase
+        }
+    };
+    core::ptr::eq(base(address), base(is_own as *const c_void))
 }
 
 #[used]
