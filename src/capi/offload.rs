@@ -59,10 +59,10 @@ pub extern "C" fn dyco_offload(func: proc_coroutine, arg: *mut c_void, timeout: 
 /// stat() and their kin, by these names. Helper threads make them; what is
 /// in the page cache already is read at once.
 ///
-/// Off at first, because programs hold mutexes across such calls: another
-/// coroutine of the thread that wants the mutex would wait for ever. And a
-/// handler of a signal that has interrupted a coroutine must not make such
-/// calls, unless it is on a stack of its own (SA_ONSTACK): then it waits.
+/// Off at first, because programs hold locks across such calls: for a plain
+/// mutex others of the thread wait in their coroutines, but a recursive one
+/// lets them in, and other kinds they would wait for for ever. Without it,
+/// and in signal handlers, the thread waits.
 ///
 /// A coroutine that is ended from outside while a helper makes its call
 /// waits for the end of it, and so does who ends it.
