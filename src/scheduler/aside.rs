@@ -22,13 +22,14 @@ impl Current {
         if height < stack.size { height } else { usize::MAX }
     }
 
-    /// Whether the caller is on another stack than the coroutine's, from which it must not park. A program may well give a
-    /// coroutine further stacks of its own making, unless it is on a shared one.
+    /// Whether the caller is on another stack than the coroutine's, from which it must not park, or a signal handler that has
+    /// interrupted a use of the ring. A program may well give a coroutine further stacks of its own making, unless it is on
+    /// a shared one.
     #[inline(always)]
     pub fn is_aside(self) -> bool {
-        // SAFETY: the running coroutine is valid.
-        let stack = unsafe { &(*self.coroutine()).stack };
-        !stack.contains(arch::stack_pointer()) && (stack.kind == Kind::Shared || is_on_signal_stack())
+        // SAFETY: the scheduler and its running coroutine are valid.
+        let (stack, busy) = unsafe { (&(*self.coroutine()).stack, (*self.scheduler()).operations.is_busy()) };
+        busy || !stack.contains(arch::stack_pointer()) && (stack.kind == Kind::Shared || is_on_signal_stack())
     }
 }
 

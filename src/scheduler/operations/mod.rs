@@ -17,11 +17,13 @@ use crate::coroutine::{Coroutine, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::tools;
-use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::Errno;
+use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
 use crate::syscall_raw;
 
 mod calls;
+mod ending;
 mod transfer;
 
 /// What [`Entry::data`] is: its lowest bits. A coroutine's operation has the coroutine's address.
@@ -115,9 +117,19 @@ impl Operations {
     }
 
     /// Waits for `wanted` completions; `limit`: for so long at most.
-    fn enter(&mut self, wanted: u32, limit: Option<u64>) -> bool {
+    fn enter(&mut self, wanted: u32, limit: Option<u64>) {
         self.disarm_stale();
-        self.ring.enter(wanted, limit).is_ok()
+        match self.ring.enter(wanted, limit) {
+            Ok(_) | Err(Errno(libc::EINTR | libc::ETIME)) => {}
+            // Only for want of memory.
+            Err(_) => pause(),
+        }
+    }
+
+    /// Whether somebody uses the ring: then this is a signal handler that has interrupted him, and must not park.
+    #[inline(always)]
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
     }
 
     /// What was asked of a descriptor that another thread has closed since must not be done to the next one of that number.
@@ -128,19 +140,6 @@ impl Operations {
             if entry.data & KIND == COROUTINE && descriptors::get(entry.fd).generation != generations[place] {
                 entry.fd = -1;
             }
-        });
-    }
-
-    /// Ends this thread's operations on the file of a descriptor that is about to be closed. May be called at any moment,
-    /// also in a signal handler; one that has interrupted a use of the ring leaves it to [`Scheduler::settle`].
-    #[cold]
-    pub(super) fn let_go(&mut self, fd: i32) {
-        self.with_ring(|operations| {
-            let call_flags = ring::CANCEL_FD | ring::CANCEL_ALL;
-            operations.push(Entry { opcode: ring::CANCEL, fd, call_flags, data: IGNORED, ..Entry::default() });
-            // So that the kernel carries all of them to their end now, but does not wait.
-            operations.enter(ENTRIES.max(operations.count), Some(0));
-            Some(())
         });
     }
 }
@@ -194,81 +193,11 @@ impl Scheduler {
         }
     }
 
-    /// Asks the kernel to end an operation early.
-    ///
-    /// # Safety
-    /// `coroutine` is a live one of this scheduler, and in the ring.
-    #[cold]
-    pub(super) unsafe fn cancel_operation(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: the caller's promise.
-        let cid = unsafe { (*coroutine).cid };
-        self.push_surely(Entry {
-            opcode: ring::CANCEL,
-            fd: -1,
-            address: coroutine as u64,
-            data: (cid as u64) << 3 | CANCEL,
-            ..Entry::default()
-        });
-    }
-
-    /// The kernel does not find an operation that is just on its way from one of its lists to another.
-    #[cold]
-    fn cancel_again(&mut self, cid: i32) {
-        // SAFETY: a live coroutine is valid.
-        unsafe {
-            if let Ok(coroutine) = self.coroutines.find(cid)
-                && (*coroutine).in_ring
-            {
-                self.cancel_operation(coroutine);
-            }
-        }
-    }
-
     fn push_surely(&mut self, entry: Entry) {
         let operations = &mut self.operations;
         while operations.with_ring(|operations| operations.push(entry)).is_none() {
             // Only for want of memory.
             pause();
-        }
-    }
-
-    /// Cancels what has been begun on a watch's descriptor, which was closed, or about to be.
-    ///
-    /// # Safety
-    /// `watch` is one of this scheduler's.
-    #[cold]
-    pub(super) unsafe fn end_operations(&mut self, watch: *mut Watch, wake: Wake) {
-        // SAFETY: the caller's promise; cancelling takes nobody off the list.
-        unsafe {
-            (*watch).operated = 0;
-            let mut link = (*watch).operators.first();
-            while !link.is_null() {
-                let coroutine = Coroutine::from_link(link);
-                if wake == Wake::Closed {
-                    (*coroutine).waiter.events |= CLOSED;
-                }
-                self.cancel_operation(coroutine);
-                link = (*watch).operators.after(link);
-            }
-        }
-    }
-
-    /// Cancels all operations, and waits until the kernel has let go of every stack.
-    pub(super) fn end_all_operations(&mut self) {
-        if !self.operations.any() {
-            return;
-        }
-        while self.operations.any() {
-            // Again and again, for the reason that `cancel_again` has.
-            self.push_surely(Entry {
-                opcode: ring::CANCEL,
-                fd: -1,
-                call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
-                data: IGNORED,
-                ..Entry::default()
-            });
-            self.operations.enter(self.operations.count + 1, Some(MS));
-            self.reap();
         }
     }
 
@@ -330,40 +259,6 @@ impl Scheduler {
         let limit = (deadline != NEVER).then(|| deadline.saturating_sub(clock::now()));
         self.operations.enter(1, limit);
         if self.reap() { self.poller.wait(0, 0) } else { 0 }
-    }
-
-    /// After fork, in the child: the ring and what is in it are the parent's.
-    pub(super) fn lose_operations(&mut self) {
-        self.operations.ring.free(true);
-        self.operations.busy = false;
-        self.operations.watching = false;
-        self.operations.count = 0;
-        self.watches.for_each(&mut |watch| {
-            // SAFETY: operators are live coroutines.
-            unsafe {
-                (*watch).operated = 0;
-                let mut link = (*watch).operators.first();
-                while !link.is_null() {
-                    let coroutine = Coroutine::from_link(link);
-                    (*coroutine).in_ring = false;
-                    (*coroutine).waiter.result = -libc::ECANCELED;
-                    link = (*watch).operators.after(link);
-                }
-            }
-        });
-    }
-
-    /// After fork, in the child: lets those who are left begin their operations anew.
-    ///
-    /// # Safety
-    /// `watch` is one of this scheduler's, after [`Scheduler::lose_operations`].
-    pub(super) unsafe fn begin_anew(&mut self, watch: *mut Watch) {
-        // SAFETY: the caller's promise; waking takes a coroutine off the list.
-        unsafe {
-            while !(*watch).operators.is_empty() {
-                self.unpark(Coroutine::from_link((*watch).operators.first()), Wake::Ready);
-            }
-        }
     }
 }
 

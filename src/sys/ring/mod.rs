@@ -16,6 +16,10 @@ use super::syscall::KERNEL_SIGSET;
 use super::{Result, memory};
 use crate::syscall;
 
+mod abi;
+
+pub use abi::*;
+
 /// Submissions that wait for the kernel.
 pub const ENTRIES: u32 = 256;
 /// Completions that wait for us; beyond them the kernel keeps a list.
@@ -24,140 +28,6 @@ const COMPLETIONS: u32 = 1024;
 const ENTRY_BYTES: usize = ENTRIES as usize * size_of::<Entry>();
 /// With room for the kernel's own words before the completions.
 const RING_BYTES: usize = COMPLETIONS as usize * size_of::<Completion>() + 64 * 1024;
-
-/// IORING_SETUP_*.
-mod setup {
-    pub const CQSIZE: u32 = 1 << 3;
-    pub const SUBMIT_ALL: u32 = 1 << 7;
-    pub const SINGLE_ISSUER: u32 = 1 << 12;
-    pub const DEFER_TASKRUN: u32 = 1 << 13;
-    pub const NO_MMAP: u32 = 1 << 14;
-    pub const REGISTERED_FD_ONLY: u32 = 1 << 15;
-    pub const NO_SQARRAY: u32 = 1 << 16;
-}
-
-/// IORING_ENTER_*.
-mod enter {
-    pub const GETEVENTS: u32 = 1 << 0;
-    pub const EXT_ARG: u32 = 1 << 3;
-    pub const REGISTERED_RING: u32 = 1 << 4;
-}
-
-/// IORING_UNREGISTER_RING_FDS, of a ring given by its index.
-const UNREGISTER: u32 = 21 | 1 << 31;
-
-/// IORING_OP_READ.
-pub const READ: u8 = 22;
-/// IORING_OP_WRITE.
-pub const WRITE: u8 = 23;
-/// IOSQE_ASYNC, in [`Entry::flags`]: a thread of the kernel makes the call, and waits in it.
-pub const BY_WORKER: u8 = 1 << 4;
-/// IORING_OP_POLL_ADD.
-pub const POLL: u8 = 6;
-/// IORING_OP_ACCEPT.
-pub const ACCEPT: u8 = 13;
-/// IORING_OP_ASYNC_CANCEL.
-pub const CANCEL: u8 = 14;
-/// IORING_OP_CONNECT.
-pub const CONNECT: u8 = 16;
-/// IORING_OP_SEND.
-pub const SEND: u8 = 26;
-/// IORING_OP_RECV.
-pub const RECEIVE: u8 = 27;
-/// IORING_ACCEPT_DONTWAIT (Linux 6.10), in [`Entry::ioprio`].
-pub const ACCEPT_DONTWAIT: u16 = 1 << 1;
-
-/// IORING_ASYNC_CANCEL_ALL, in [`Entry::call_flags`]: not only the first that matches.
-pub const CANCEL_ALL: u32 = 1 << 0;
-/// IORING_ASYNC_CANCEL_FD: what concerns the descriptor's file.
-pub const CANCEL_FD: u32 = 1 << 1;
-/// IORING_ASYNC_CANCEL_ANY: everything.
-pub const CANCEL_ANY: u32 = 1 << 2;
-/// IORING_RECVSEND_POLL_FIRST, in [`Entry::ioprio`]: it is not ready yet.
-pub const POLL_FIRST: u16 = 1 << 0;
-/// IORING_CQE_F_SOCK_NONEMPTY: there is more to receive.
-pub const NONEMPTY: u32 = 1 << 2;
-
-/// `struct io_uring_sqe`: what is asked of the kernel. Zeros are for all that an operation does not use.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Entry {
-    /// IORING_OP_*.
-    pub opcode: u8,
-    /// IOSQE_*.
-    pub flags: u8,
-    /// A priority, or flags of the operation.
-    pub ioprio: u16,
-    /// The descriptor.
-    pub fd: i32,
-    /// An offset, or a second address.
-    pub offset: u64,
-    /// A buffer, or whatever the operation takes.
-    pub address: u64,
-    /// The buffer's length.
-    pub length: u32,
-    /// The flags of the system call that the operation is like.
-    pub call_flags: u32,
-    /// Comes back with the completion.
-    pub data: u64,
-    /// Buffers, credentials and the like.
-    pub rest: [u64; 3],
-}
-
-const _: () = assert!(size_of::<Entry>() == 64);
-
-/// `struct io_uring_cqe`: what became of it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Completion {
-    /// [`Entry::data`].
-    pub data: u64,
-    /// A system call's result, or -errno.
-    pub result: i32,
-    /// IORING_CQE_F_*.
-    pub flags: u32,
-}
-
-impl Completion {
-    /// The result as of a system call.
-    pub fn result(&self) -> Result<usize> {
-        super::syscall::check(self.result as isize)
-    }
-}
-
-/// `struct io_sqring_offsets` and `struct io_cqring_offsets`: one layout, other names for the fields from the fifth on.
-#[repr(C)]
-#[derive(Default)]
-struct Offsets {
-    head: u32,
-    tail: u32,
-    mask: u32,
-    entries: u32,
-    flags_or_overflow: u32,
-    dropped_or_completions: u32,
-    array_or_flags: u32,
-    reserved: u32,
-    /// NO_MMAP: our memory.
-    user_address: u64,
-}
-
-/// `struct io_uring_params`.
-#[repr(C)]
-#[derive(Default)]
-struct Parameters {
-    sq_entries: u32,
-    cq_entries: u32,
-    flags: u32,
-    thread_cpu: u32,
-    thread_idle: u32,
-    features: u32,
-    wq_fd: u32,
-    reserved: [u32; 3],
-    submissions: Offsets,
-    completions: Offsets,
-}
-
-const _: () = assert!(size_of::<Parameters>() == 120);
 
 /// A ring. Zeroed memory is one that has not been opened.
 pub struct Ring {

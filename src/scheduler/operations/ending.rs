@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Operations that end otherwise than by what they wait for.
+
+use super::{CANCEL, CLOSED, IGNORED, Operations};
+use crate::coroutine::{Coroutine, Wake};
+use crate::scheduler::Scheduler;
+use crate::scheduler::watch::Watch;
+use crate::sys::clock::MS;
+use crate::sys::ring::{self, ENTRIES, Entry};
+
+impl Operations {
+    /// Ends this thread's operations on the file of a descriptor that is about to be closed. May be called at any moment,
+    /// also in a signal handler; one that has interrupted a use of the ring leaves it to [`Scheduler::settle`].
+    #[cold]
+    pub(in crate::scheduler) fn let_go(&mut self, fd: i32) {
+        self.with_ring(|operations| {
+            let call_flags = ring::CANCEL_FD | ring::CANCEL_ALL;
+            operations.push(Entry { opcode: ring::CANCEL, fd, call_flags, data: IGNORED, ..Entry::default() });
+            // So that the kernel carries all of them to their end now, but does not wait.
+            operations.enter(ENTRIES.max(operations.count), Some(0));
+            Some(())
+        });
+    }
+}
+
+impl Scheduler {
+    /// Asks the kernel to end an operation early.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler, and in the ring.
+    #[cold]
+    pub(in crate::scheduler) unsafe fn cancel_operation(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        let cid = unsafe { (*coroutine).cid };
+        self.push_surely(Entry {
+            opcode: ring::CANCEL,
+            fd: -1,
+            address: coroutine as u64,
+            data: (cid as u64) << 3 | CANCEL,
+            ..Entry::default()
+        });
+    }
+
+    /// The kernel does not find an operation that is just on its way from one of its lists to another.
+    #[cold]
+    pub(super) fn cancel_again(&mut self, cid: i32) {
+        // SAFETY: a live coroutine is valid.
+        unsafe {
+            if let Ok(coroutine) = self.coroutines.find(cid)
+                && (*coroutine).in_ring
+            {
+                self.cancel_operation(coroutine);
+            }
+        }
+    }
+
+    /// Cancels what has been begun on a watch's descriptor, which was closed, or about to be.
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's.
+    #[cold]
+    pub(in crate::scheduler) unsafe fn end_operations(&mut self, watch: *mut Watch, wake: Wake) {
+        // SAFETY: the caller's promise; cancelling takes nobody off the list.
+        unsafe {
+            (*watch).operated = 0;
+            let mut link = (*watch).operators.first();
+            while !link.is_null() {
+                let coroutine = Coroutine::from_link(link);
+                if wake == Wake::Closed {
+                    (*coroutine).waiter.events |= CLOSED;
+                }
+                self.cancel_operation(coroutine);
+                link = (*watch).operators.after(link);
+            }
+        }
+    }
+
+    /// Cancels all operations, and waits until the kernel has let go of every stack.
+    pub(in crate::scheduler) fn end_all_operations(&mut self) {
+        if !self.operations.any() {
+            return;
+        }
+        while self.operations.any() {
+            // Again and again, for the reason that `cancel_again` has.
+            self.push_surely(Entry {
+                opcode: ring::CANCEL,
+                fd: -1,
+                call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
+                data: IGNORED,
+                ..Entry::default()
+            });
+            self.operations.enter(self.operations.count + 1, Some(MS));
+            self.reap();
+        }
+    }
+
+    /// After fork, in the child: the ring and what is in it are the parent's.
+    pub(in crate::scheduler) fn lose_operations(&mut self) {
+        self.operations.ring.free(true);
+        self.operations.busy = false;
+        self.operations.watching = false;
+        self.operations.count = 0;
+        self.watches.for_each(&mut |watch| {
+            // SAFETY: operators are live coroutines.
+            unsafe {
+                (*watch).operated = 0;
+                let mut link = (*watch).operators.first();
+                while !link.is_null() {
+                    let coroutine = Coroutine::from_link(link);
+                    (*coroutine).in_ring = false;
+                    (*coroutine).waiter.result = -libc::ECANCELED;
+                    link = (*watch).operators.after(link);
+                }
+            }
+        });
+    }
+
+    /// After fork, in the child: lets those who are left begin their operations anew.
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's, after [`Scheduler::lose_operations`].
+    pub(in crate::scheduler) unsafe fn begin_anew(&mut self, watch: *mut Watch) {
+        // SAFETY: the caller's promise; waking takes a coroutine off the list.
+        unsafe {
+            while !(*watch).operators.is_empty() {
+                self.unpark(Coroutine::from_link((*watch).operators.first()), Wake::Ready);
+            }
+        }
+    }
+}
