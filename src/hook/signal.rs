@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! sigwait and its kin.
+//! sigwait and its kin, pause, sigsuspend.
 
 use core::ffi::c_int;
 
 use libc::{siginfo_t, sigset_t, timespec};
 
+use crate::io::signal_mask::SignalMask;
 use crate::io::{c_number, signal_wait};
 use crate::scheduler::blocked::watched;
 use crate::scheduler::hooked as current;
@@ -46,5 +47,26 @@ pub unsafe extern "C" fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t
             // SAFETY: see `sigwait`.
             None => unsafe { next::sigtimedwait(set, info, timeout) },
         }
+    })
+}
+
+/// As libc's; inside a coroutine only the coroutine waits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pause() -> c_int {
+    watched("pause", move || match current() {
+        Some(current) => c_number(Err(signal_wait::suspend(current, SignalMask::none()))),
+        // SAFETY: no preconditions.
+        None => unsafe { next::pause() },
+    })
+}
+
+/// As libc's; inside a coroutine only the coroutine waits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigsuspend(mask: *const sigset_t) -> c_int {
+    watched("sigsuspend", move || match current() {
+        // SAFETY: see `sigwait`.
+        Some(current) => c_number(Err(signal_wait::suspend(current, unsafe { SignalMask::new(mask) }))),
+        // SAFETY: see `sigwait`.
+        None => unsafe { next::sigsuspend(mask) },
     })
 }

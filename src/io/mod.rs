@@ -39,6 +39,7 @@ pub mod select;
 pub mod send;
 pub mod signal;
 pub mod signal_mask;
+#[cfg(feature = "hook")]
 pub mod signal_wait;
 pub mod socket;
 #[cfg(feature = "hook")]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! sigwait(3), sigwaitinfo(2) and sigtimedwait(2). The signals are blocked in the thread, as POSIX asks of the caller; a
+//! sigwait(3), sigwaitinfo(2) and sigtimedwait(2), pause(2) and sigsuspend(2). The signals of the first three are blocked in the thread, as POSIX asks of the caller; a
 //! signalfd tells when one has come, and the kernel's own call takes it.
 
 use core::ffi::c_int;
@@ -7,8 +7,9 @@ use core::ffi::c_int;
 use libc::{siginfo_t, sigset_t, timespec};
 
 use super::level;
-use super::signal_mask::Signals;
+use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::{Current, Wake};
+use crate::sys::clock::NEVER;
 use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result};
 use crate::syscall;
@@ -73,4 +74,22 @@ pub unsafe fn sigwait(current: Current, set: *const sigset_t, signal: *mut c_int
             Err(error) => error.0,
         }
     }
+}
+
+/// `pause`, and with a mask `sigsuspend`: waits until a signal handler has run in the thread, by which coroutine's time
+/// ever; EINTR. Signals that the thread blocks and the mask does not are let through while the mask is applied for a moment.
+pub fn suspend(current: Current, mask: SignalMask) -> Errno {
+    let wait = || -> Result<()> {
+        let before = current.handlers_run();
+        mask.deliver()?;
+        let signals = mask.watch()?;
+        while current.handlers_run() == before {
+            let events = current.handler_events()?;
+            let mut each = |index| if index == 0 { (events, libc::POLLIN as u32) } else { signals.event() };
+            current.wait_fds(1 + signals.count(), &mut each, NEVER)?;
+            mask.deliver()?;
+        }
+        Ok(())
+    };
+    wait().err().unwrap_or(Errno(libc::EINTR))
 }

@@ -4,13 +4,21 @@
 
 use core::ffi::c_int;
 use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use super::Scheduler;
 #[cfg(feature = "hook")]
-use super::this;
+use super::{Current, this};
 use crate::arch;
 use crate::coroutine::Coroutine;
+use crate::poller::descriptors;
+#[cfg(feature = "hook")]
+use crate::poller::{descriptors::flag, epoll};
+#[cfg(feature = "hook")]
+use crate::sys::Result;
 use crate::sys::syscall::KERNEL_SIGSET;
+#[cfg(feature = "hook")]
+use crate::syscall;
 use crate::syscall_raw;
 
 /// The handler that runs; zeroed: none.
@@ -35,6 +43,61 @@ impl Mark {
     }
 }
 
+/// How many handlers have returned, for coroutines that wait for one. Zeroed memory becomes one by [`Handled::init`].
+#[cfg_attr(not(feature = "hook"), allow(dead_code))]
+pub struct Handled {
+    count: AtomicU32,
+    /// An eventfd that tells of each; -1 until somebody waits.
+    fd: AtomicI32,
+}
+
+impl Handled {
+    pub fn init(&mut self) {
+        self.fd.store(-1, Relaxed);
+    }
+
+    #[cfg(feature = "hook")]
+    fn note(&self) {
+        self.count.fetch_add(1, Relaxed);
+        let fd = self.fd.load(Relaxed);
+        if fd >= 0 {
+            epoll::wake(fd);
+        }
+    }
+
+    /// Ends the descriptor; the next who waits gets another one.
+    pub fn close(&self) {
+        let fd = self.fd.swap(-1, Relaxed);
+        if fd >= 0 {
+            descriptors::forget(fd);
+            // SAFETY: the descriptor is ours alone.
+            unsafe { syscall_raw!(SYS_close, fd) };
+        }
+    }
+}
+
+#[cfg(feature = "hook")]
+impl Current {
+    /// How many signal handlers have returned in this thread.
+    pub fn handlers_run(self) -> u32 {
+        // SAFETY: the scheduler is valid while its coroutine runs.
+        unsafe { (*self.scheduler()).handled.count.load(Relaxed) }
+    }
+
+    /// A descriptor that is readable after each of them.
+    pub fn handler_events(self) -> Result<i32> {
+        // SAFETY: as above.
+        let handled = unsafe { &(*self.scheduler()).handled };
+        if handled.fd.load(Relaxed) < 0 {
+            // SAFETY: no pointers.
+            let fd = unsafe { syscall!(SYS_eventfd2, 0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }? as i32;
+            descriptors::born(fd, flag::INTERNAL | flag::NONBLOCK);
+            handled.fd.store(fd, Relaxed);
+        }
+        Ok(handled.fd.load(Relaxed))
+    }
+}
+
 /// Calls a handler of the program. `is_open`: it was installed with SA_NODEFER.
 #[cfg(feature = "hook")]
 pub fn run_handler(signal: c_int, is_open: bool, handler: &mut dyn FnMut()) {
@@ -51,6 +114,7 @@ pub fn run_handler(signal: c_int, is_open: bool, handler: &mut dyn FnMut()) {
         (&raw mut word).write_volatile(0);
         if this().is_some_and(|now| now.as_ptr() == scheduler) {
             (*scheduler).handler = before;
+            (*scheduler).handled.note();
         }
     }
 }

@@ -133,6 +133,7 @@ pub struct Scheduler {
     been_impatient: bool,
     /// File calls wait in their coroutine only.
     files: bool,
+    handled: handlers::Handled,
     /// How long the running coroutine has been held up by calls of which `blocked` has told.
     told_blocked: Instant,
     sanitizers: sanitizers::Sanitizers,
@@ -222,6 +223,7 @@ impl Scheduler {
     /// `self` is zeroed and does not move any more.
     unsafe fn init(&mut self, shared_stack: usize, loop_wait: Instant) {
         self.errno = errno::location();
+        self.handled.init();
         self.hooks_off = slot::are_hooks_off();
         self.loop_wait = loop_wait;
         self.impatient = [-1; 2];
@@ -278,6 +280,7 @@ unsafe fn destroy(scheduler: *mut Scheduler) {
         s.end_all();
         s.shrink();
         s.inbox.free();
+        s.handled.close();
         s.watches.free();
         s.operations.free();
         s.poller.free();

@@ -273,6 +273,7 @@ impl Scheduler {
         self.wake_fd.store(-1, Relaxed);
         self.lose_jobs();
         self.inbox.free();
+        self.handled.close();
         self.suspend_signals();
         let survivor = self.running;
         if !survivor.is_null() {

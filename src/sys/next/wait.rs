@@ -123,4 +123,7 @@ next_definitions! {
             }
         }
     }
+
+    fn pause() -> c_int { int(syscall_raw!(SYS_ppoll, 0, 0, 0, 0, KERNEL_SIGSET)) }
+    fn sigsuspend(mask: *const sigset_t) -> c_int { int(syscall_raw!(SYS_rt_sigsuspend, mask, KERNEL_SIGSET)) }
 }
