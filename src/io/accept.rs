@@ -77,7 +77,7 @@ pub fn note(result: c_int, listener: c_int, flags: c_int) -> c_int {
 
 fn born(fd: c_int, listener_fd: c_int, listener: Snapshot, flags: c_int) {
     let mut facts = if listener.known() {
-        listener.flags & (flag::SOCKET | flag::STREAM | flag::TCP | flag::INET)
+        listener.flags & (flag::SOCKET | flag::STREAM | flag::TCP | flag::INET | flag::LINGERS)
     } else {
         // One that is no listener any more is asked in vain: then nothing is known, which does no harm.
         let ask = |name| option(listener_fd, name);

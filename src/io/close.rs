@@ -5,8 +5,10 @@ use core::ffi::{c_int, c_uint};
 
 use super::c_number;
 use crate::poller::descriptors;
-use crate::scheduler::{current, descriptor_closed, descriptor_closing, in_vfork_child};
-use crate::sys::{Errno, errno, next};
+use crate::scheduler::offload::{Kind, Work};
+use crate::scheduler::{Current, current, descriptor_closed, descriptor_closing, in_vfork_child};
+use crate::sys::clock::NEVER;
+use crate::sys::{Errno, Result, errno, next};
 use crate::syscall;
 
 /// `close`.
@@ -21,9 +23,11 @@ pub fn close(fd: c_int) -> c_int {
         return -1;
     }
     let before = errno::get();
+    let lingers = descriptors::get(fd).lingers();
     let closing = descriptor_closing(fd);
     errno::set(before);
     let result = match current() {
+        Some(current) if lingers && current.can_offload() => c_number(linger(current, fd)),
         // SAFETY: takes a number only; what we knew of it is forgotten.
         Some(_) => c_number(unsafe { syscall!(SYS_close, fd) }),
         // SAFETY: as above.
@@ -34,6 +38,42 @@ pub fn close(fd: c_int) -> c_int {
     descriptor_closed(closing, result == 0 || after != Errno(libc::EBADF));
     errno::set(after);
     result
+}
+
+struct Linger {
+    fd: c_int,
+    result: Result<usize>,
+}
+
+impl Work for Linger {
+    const KIND: Kind = Kind::Functions;
+
+    fn run(&mut self) {
+        // SAFETY: takes a number only.
+        self.result = unsafe { syscall!(SYS_close, self.fd) };
+    }
+}
+
+/// Closes what waits for its peer (SO_LINGER) while only the coroutine waits; here, where there is no helper.
+#[cold]
+fn linger(current: Current, fd: c_int) -> Result<usize> {
+    let (work, before) = (Linger { fd, result: Ok(0) }, errno::get());
+    match current.offload(work, NEVER) {
+        Ok(done) => {
+            errno::set(before);
+            done.result
+        }
+        // A child that was forked meanwhile has the number if the helper had not begun, and perhaps again since.
+        Err(Errno(libc::ECANCELED)) => {
+            if !descriptors::get(fd).known() {
+                // SAFETY: takes a number only.
+                let _ = unsafe { syscall!(SYS_close, fd) };
+            }
+            Ok(0)
+        }
+        // SAFETY: takes a number only.
+        Err(_) => unsafe { syscall!(SYS_close, fd) },
+    }
 }
 
 /// Whether the number is a poller's or the like.

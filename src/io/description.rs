@@ -97,6 +97,14 @@ pub unsafe fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_v
         return result;
     }
     let set = match name {
+        libc::SO_LINGER => {
+            // SAFETY: the kernel has just read a `linger` there.
+            let linger = unsafe { value.cast::<libc::linger>().read_unaligned() };
+            let waits = linger.l_onoff != 0 && linger.l_linger != 0;
+            let change = if waits { descriptors::add_flags } else { descriptors::clear_flags };
+            change(fd, flag::LINGERS);
+            return result;
+        }
         libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => descriptors::set_receive_timeout,
         libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => descriptors::set_send_timeout,
         _ => return result,

@@ -36,6 +36,8 @@ pub mod flag {
     pub const INET: u32 = 128;
     /// A poller's or the like, of the library's own: the program has not opened it.
     pub const INTERNAL: u32 = 256;
+    /// A socket whose close may wait for its peer (SO_LINGER).
+    pub const LINGERS: u32 = 512;
 }
 
 /// Numbers from here on are never known.
@@ -142,6 +144,12 @@ impl Snapshot {
     #[inline(always)]
     pub fn shared(self) -> bool {
         self.flags & flag::SHARED != 0
+    }
+
+    /// Whether its close may wait.
+    #[inline(always)]
+    pub fn lingers(self) -> bool {
+        self.flags & flag::LINGERS != 0
     }
 
     /// Whether it is a poller's.
