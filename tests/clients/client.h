@@ -90,11 +90,14 @@ static void coroutine(void *argument) {
 }
 
 static void run_coroutines(void) {
+    warm_up();
+    int fds = count_fds();
     CHECK((begin = dyco_semaphore_create(0)) != NULL);
     opened_at = now_ms();
     for (int i = 0; i < CLIENTS; i++) spawn_own(coroutine, (void *)(intptr_t)i, STACK_SIZE);
     run_with_ticker();
     CHECK_EQ(done, CLIENTS);
+    CHECK_EQ(count_fds(), fds);
     dyco_semaphore_destroy(&begin);
     printf("%d coroutines: set-up %d ms, calls %d ms, ticker at most %d ms apart, %zu bytes of stack\n", CLIENTS,
            (int)(begun_at - opened_at), (int)(ended_at - begun_at), ticker_gap, stack_used);
