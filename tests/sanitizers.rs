@@ -46,6 +46,7 @@ const PROGRAMS: &[Watched] = &[
     ("c/sched_count", "", ALL),
     ("c/errno_own", "", ALL),
     ("c/udata", "", ALL),
+    ("c/bad_arguments", "", ALL),
     ("c/urgent", "", ALL),
     ("c/sleep_order", "", MEMORY),
     ("c/wait_each", "", ALL),
