@@ -16,7 +16,7 @@ use libc::{c_void, iovec, mode_t, size_t};
 
 use super::files::{self, Transfer};
 use super::flags::FlagLock;
-use super::pieces::{Pieces, read_nowait, write_nowait};
+use super::pieces::{ABSURD, MOST_BYTES, Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
 use super::{Caller, Waits, receive, send, terminal};
 use crate::poller::descriptors;
@@ -33,11 +33,12 @@ const NOT_A_SOCKET: Errno = Errno(libc::ENOTSOCK);
 /// As read(2).
 #[inline]
 pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> Result<usize> {
-    if length == 0 {
+    if length == 0 || length >= ABSURD {
         // Unlike recv, read takes no datagram when there is no room for a byte.
         // SAFETY: the caller's promise.
-        return unsafe { syscall!(SYS_read, fd, buffer, 0) };
+        return unsafe { syscall!(SYS_read, fd, buffer, length) };
     }
+    let length = length.min(MOST_BYTES);
     if descriptors::get(fd).socket() {
         // SAFETY: the caller's promise.
         match unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) } {
@@ -75,6 +76,11 @@ pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_in
 /// As write(2).
 #[inline]
 pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: size_t) -> Result<usize> {
+    if length >= ABSURD {
+        // SAFETY: the caller's promise.
+        return unsafe { syscall!(SYS_write, fd, buffer, length) };
+    }
+    let length = length.min(MOST_BYTES);
     if descriptors::get(fd).socket() {
         // SAFETY: the caller's promise.
         match unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) } {

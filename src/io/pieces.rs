@@ -13,19 +13,30 @@ use crate::syscall;
 /// How many pieces go into one further system call.
 const WINDOW: usize = 8;
 
+/// Linux moves no more bytes than this in one call (MAX_RW_COUNT).
+pub const MOST_BYTES: usize = 0x7fff_f000;
+
+/// The kernel refuses a single buffer of this length at once, wherever it is: no address space is so large.
+pub const ABSURD: usize = 1 << 56;
+
 /// What is left of an iovec array.
 pub struct Pieces {
     next: *const iovec,
     count: usize,
     /// How much of `next` is done.
     skip: size_t,
+    /// How many bytes are left.
+    left: usize,
 }
 
 impl Pieces {
     /// # Safety
     /// The array stays valid for reads; that is so when the kernel has just read it.
     pub unsafe fn new(list: *const iovec, count: usize) -> Pieces {
-        Pieces { next: list, count, skip: 0 }
+        // SAFETY: the caller's promise.
+        let lengths = (0..count).map(|index| unsafe { (*list.add(index)).iov_len });
+        let left = lengths.fold(0, usize::saturating_add).min(MOST_BYTES);
+        Pieces { next: list, count, skip: 0, left }
     }
 
     /// The pieces of a message.
@@ -33,19 +44,19 @@ impl Pieces {
     /// # Safety
     /// As [`Pieces::new`], of the message's array.
     pub unsafe fn of_message(message: &msghdr) -> Pieces {
-        Pieces { next: message.msg_iov, count: message.msg_iovlen, skip: 0 }
+        // SAFETY: the caller's promise.
+        unsafe { Pieces::new(message.msg_iov, message.msg_iovlen) }
     }
 
     /// How many bytes are left.
     pub fn left(&self) -> usize {
-        // SAFETY: the array is valid, see `new`. The kernel has refused an array whose sum overflows.
-        let sum: usize = (0..self.count).map(|index| unsafe { (*self.next.add(index)).iov_len }).sum();
-        sum - self.skip
+        self.left
     }
 
     /// Leaves `bytes` behind.
     pub fn advance(&mut self, bytes: usize) {
         self.skip += bytes;
+        self.left -= bytes.min(self.left);
         // SAFETY: the array is valid, see `new`.
         unsafe {
             while self.count > 0 && self.skip >= (*self.next).iov_len {
@@ -66,6 +77,11 @@ impl Pieces {
         }
         window.list[0].iov_base = window.list[0].iov_base.wrapping_byte_add(self.skip);
         window.list[0].iov_len = window.list[0].iov_len.saturating_sub(self.skip);
+        let mut room = self.left;
+        for piece in &mut window.list[..window.count] {
+            piece.iov_len = piece.iov_len.min(room);
+            room -= piece.iov_len;
+        }
         window
     }
 
@@ -77,7 +93,7 @@ impl Pieces {
         }
         // SAFETY: the array is valid, see `new`.
         let first = unsafe { *self.next };
-        (first.iov_base.wrapping_byte_add(self.skip), (first.iov_len - self.skip).min(longest))
+        (first.iov_base.wrapping_byte_add(self.skip), (first.iov_len - self.skip).min(longest).min(self.left))
     }
 }
 

@@ -6,7 +6,7 @@ use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
-use super::pieces::{Pieces, message, read_nowait};
+use super::pieces::{MOST_BYTES, Pieces, message, read_nowait};
 use super::waits::{EAGAIN, option, poll_now};
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
@@ -44,6 +44,7 @@ pub unsafe fn recvfrom(
     address: *mut sockaddr,
     address_length: *mut socklen_t,
 ) -> Result<usize> {
+    let length = length.min(MOST_BYTES);
     let attempt = || {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_recvfrom, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }

@@ -6,7 +6,7 @@ use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
-use super::pieces::{Pieces, message, write_nowait};
+use super::pieces::{MOST_BYTES, Pieces, message, write_nowait};
 use super::waits::{EAGAIN, option};
 use super::{Caller, Waits, control};
 use crate::poller::descriptors;
@@ -38,6 +38,7 @@ pub unsafe fn sendto(
     address: *const sockaddr,
     address_length: socklen_t,
 ) -> Result<usize> {
+    let length = length.min(MOST_BYTES);
     let attempt = |flags, address: *const sockaddr, address_length: socklen_t| {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_sendto, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }

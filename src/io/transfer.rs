@@ -13,6 +13,7 @@ use libc::{S_IFCHR, S_IFIFO, S_IFSOCK, iovec, loff_t, mode_t, off_t, size_t};
 
 use super::file::kind;
 use super::flags::is_nonblocking;
+use super::pieces::MOST_BYTES;
 use super::waits::{EAGAIN, option};
 use super::{Caller, Waits, receive};
 use crate::poller::descriptors;
@@ -38,6 +39,10 @@ pub unsafe fn sendfile(
 ) -> Result<usize> {
     // SAFETY: the caller's promise.
     let call = |count: usize| unsafe { syscall!(SYS_sendfile, output, input, offset, count) };
+    if count > isize::MAX as usize {
+        return call(count);
+    }
+    let count = count.min(MOST_BYTES);
     match kind(output)? {
         S_IFSOCK => {
             let mut waits = Waits::of_socket(Caller::Libc(current), output, Direction::Write);
@@ -118,8 +123,12 @@ pub unsafe fn splice(
     let call = |count: usize, flags: c_uint| unsafe {
         syscall!(SYS_splice, input, input_offset, output, output_offset, count, flags)
     };
+    if count == 0 || flags & !FLAGS != 0 {
+        return call(count, flags);
+    }
+    let count = count.min(MOST_BYTES);
     let (from, to) = (kind(input)?, kind(output)?);
-    if count == 0 || flags & !FLAGS != 0 || from != S_IFIFO && to != S_IFIFO {
+    if from != S_IFIFO && to != S_IFIFO {
         return call(count, flags);
     }
     let mut ends = Ends::new(current, input, output)?;
