@@ -2,7 +2,7 @@
 //! echo_may PORT: on one worker thread.
 use std::io::{Read, Write};
 
-use dyco_bench_peers::argument;
+use dyco_bench_peers::{argument, end_with_parent};
 use may::net::{TcpListener, TcpStream};
 
 fn serve(mut peer: TcpStream) {
@@ -15,6 +15,7 @@ fn serve(mut peer: TcpStream) {
 }
 
 fn main() {
+    end_with_parent();
     may::config().set_workers(1).set_stack_size(0x2000);
     let listener = TcpListener::bind(("127.0.0.1", argument(1) as u16)).unwrap();
     let all = may::go!(move || {

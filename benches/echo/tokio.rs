@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! echo_tokio PORT: on the runtime of one thread.
-use dyco_bench_peers::argument;
+use dyco_bench_peers::{argument, end_with_parent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,6 +14,7 @@ async fn serve(mut peer: TcpStream) {
 }
 
 fn main() {
+    end_with_parent();
     tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", argument(1) as u16)).await.unwrap();
         loop {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The measurement of servers: they take turns, one slice each per round, so that whatever else the machine does falls on
- * all of them alike. Each server has client processes of its own, one on each of CPUS; only one server's work at a time.
+ * all of them alike. Each server has client processes of its own, one on each of its load's CPUs with so many connections;
+ * only one server's work at a time.
  *
- *     load echo|session CONNECTIONS ROUNDS SLICE_MS CPUS NAME:PORT:PID...
+ *     load echo|session CONNECTIONS ROUNDS SLICE_MS NAME:PORT:PID:CPU[,CPU...]...
  *
  * Prints lines of name, figure and value, tab-separated: some once per round, the others once.
  */
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,12 +29,13 @@ struct target {
     pid_t pid;
     clockid_t cpu;
     double memory_before; /* any connection */
+    int cpus[MAX_CPUS], cpu_count;
     int channels[MAX_CPUS];
     struct seen *seen; /* of each client */
     int failed;
 };
 
-static int cpus[MAX_CPUS], cpu_count, connections;
+static int connections; /* of a client process */
 static const char *work;
 
 static void print(const struct target *t, const char *figure, double value)
@@ -45,7 +48,7 @@ static void print(const struct target *t, const char *figure, double value)
 static void await(struct target *t)
 {
     char done;
-    for (int i = 0; i < cpu_count; i++)
+    for (int i = 0; i < t->cpu_count; i++)
         if (!t->failed && read(t->channels[i], &done, 1) != 1) {
             fprintf(stderr, "load: %s cannot\n", t->name);
             t->failed = 1;
@@ -55,9 +58,9 @@ static void await(struct target *t)
 static void start_clients(struct target *t)
 {
     t->memory_before = resident(t->pid);
-    t->seen = mmap(NULL, (size_t)cpu_count * sizeof *t->seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    t->seen = mmap(NULL, (size_t)t->cpu_count * sizeof *t->seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(t->seen != MAP_FAILED);
-    for (int i = 0; i < cpu_count; i++) {
+    for (int i = 0; i < t->cpu_count; i++) {
         int ends[2];
         cpu_set_t set;
 
@@ -67,9 +70,9 @@ static void start_clients(struct target *t)
         if (child == 0) {
             close(ends[0]);
             CPU_ZERO(&set);
-            CPU_SET(cpus[i], &set);
+            CPU_SET(t->cpus[i], &set);
             sched_setaffinity(0, sizeof set, &set); /* as well as it goes */
-            client(work, t->port, connections / cpu_count + (i < connections % cpu_count), ends[1], &t->seen[i]);
+            client(work, t->port, connections, ends[1], &t->seen[i]);
         }
         close(ends[1]);
         t->channels[i] = ends[0];
@@ -83,7 +86,7 @@ static void command(struct target *t, uint64_t ns, int measuring)
 
     if (t->failed)
         return;
-    for (int i = 0; i < cpu_count; i++)
+    for (int i = 0; i < t->cpu_count; i++)
         if (write(t->channels[i], &order, sizeof order) != sizeof order)
             t->failed = 1;
     await(t);
@@ -92,7 +95,7 @@ static void command(struct target *t, uint64_t ns, int measuring)
 static double turn_requests(const struct target *t)
 {
     double sum = 0;
-    for (int i = 0; i < cpu_count; i++)
+    for (int i = 0; i < t->cpu_count; i++)
         sum += (double)t->seen[i].turn_requests;
     return sum;
 }
@@ -131,7 +134,7 @@ static void print_latency(struct target *t)
     if (t->failed)
         return;
     memset(&all, 0, sizeof all);
-    for (int i = 0; i < cpu_count; i++) {
+    for (int i = 0; i < t->cpu_count; i++) {
         struct seen *seen = &t->seen[i];
         for (int k = 0; k < BUCKETS; k++)
             all.buckets[k] += seen->latency.buckets[k];
@@ -148,17 +151,15 @@ int main(int argc, char **argv)
 {
     static struct target targets[MAX_TARGETS];
     struct rlimit files;
-    int count = argc - 6;
+    int count = argc - 5;
 
     MUST(count > 0 && count <= MAX_TARGETS);
     work = argv[1];
     connections = atoi(argv[2]);
     int rounds = atoi(argv[3]);
     uint64_t slice_ns = (uint64_t)atoi(argv[4]) * 1000000u;
-    for (char *cpu = strtok(argv[5], ","); cpu && cpu_count < MAX_CPUS; cpu = strtok(NULL, ","))
-        cpus[cpu_count++] = atoi(cpu);
-    cpu_count = connections < cpu_count ? connections : cpu_count;
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* ends with the harness */
     signal(SIGPIPE, SIG_IGN);
     MUST(getrlimit(RLIMIT_NOFILE, &files) == 0);
     files.rlim_cur = files.rlim_max;
@@ -166,9 +167,11 @@ int main(int argc, char **argv)
 
     for (int i = 0; i < count; i++) {
         struct target *t = &targets[i];
-        t->name = strtok(argv[6 + i], ":");
+        t->name = strtok(argv[5 + i], ":");
         t->port = atoi(strtok(NULL, ":"));
         t->pid = atoi(strtok(NULL, ":"));
+        for (char *cpu = strtok(NULL, ","); cpu && t->cpu_count < MAX_CPUS; cpu = strtok(NULL, ","))
+            t->cpus[t->cpu_count++] = atoi(cpu);
         if ((errno = clock_getcpuclockid(t->pid, &t->cpu)) != 0) {
             t->failed = 1;
             continue;
@@ -177,7 +180,7 @@ int main(int argc, char **argv)
         command(t, 1, 0); /* one request of each */
         if (t->failed)
             continue;
-        print(t, "bytes/connection", (resident(t->pid) - t->memory_before) / connections);
+        print(t, "bytes/connection", (resident(t->pid) - t->memory_before) / connections / t->cpu_count);
         print(t, "resident MB", resident(t->pid) / 1e6);
     }
     for (int round = 0; round < rounds; round++)

@@ -66,7 +66,7 @@ pub enum Kind {
     Program,
     /// Servers, on a CPU of their own, driven from another by load/ with this work.
     Servers(&'static str),
-    /// As many threads as the case says, servers and load on as many CPUs together.
+    /// Servers with 1, 2, ... threads on as many CPUs, with the load on the same; the case is the connections of each CPU.
     Threads,
 }
 
@@ -138,7 +138,7 @@ pub const SECTIONS: &[Section] = &[
             row("libdyco, shared stacks", "dyco", "shared hooks {}"),
             on_ring("libdyco, own stacks, io_uring", "dyco", "own hooks {}"),
         ],
-        cases: &[load("1", 24, 150), load("2", 24, 150)],
+        cases: &[load("500", 24, 150)],
     },
     Section {
         work: "switch",
@@ -202,12 +202,16 @@ pub const SECTIONS: &[Section] = &[
             row("may", "may", "{}"),
             row("tokio (no stacks)", "tokio", "{}"),
         ],
+        cases: &[case("ping-pong", 5), case("stream", 5), case("hand-over", 5)],
+    },
+    Section {
+        work: "sync",
+        name: "objects",
+        kind: Kind::Program,
+        rows: &[row("libdyco, own stacks", "dyco", "{} own"), row("libdyco, shared stacks", "dyco", "{} shared")],
         cases: &[
-            case("ping-pong", 5),
-            case("stream", 5),
-            case("hand-over", 5),
             case("semaphore", 3),
-            case("pool", 5),
+            case("pool", 3),
             case("waitgroup", 3),
             case("publish-1", 3),
             case("publish-100", 3),

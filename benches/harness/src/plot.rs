@@ -6,7 +6,7 @@ use std::io::Result;
 use std::path::Path;
 use std::{array, fs};
 
-use crate::contestants::{SECTIONS, Section};
+use crate::contestants::{Row, SECTIONS, Section};
 use crate::data::Data;
 
 const WIDTH: f64 = 760.0;
@@ -37,8 +37,9 @@ impl Axis {
     fn around(values: impl Iterator<Item = f64> + Clone, from: f64, to: f64) -> Axis {
         let low = values.clone().fold(f64::MAX, f64::min);
         let high = values.fold(f64::MIN, f64::max);
-        let low = ticks(low / 10.0, low).last().copied().unwrap_or(low);
-        let high = ticks(high, high * 10.0).first().copied().unwrap_or(high);
+        let reach = if high / low < 3.0 { 2.0 } else { 10.0 };
+        let low = ticks(low / reach, low).last().copied().unwrap_or(low);
+        let high = ticks(high, high * reach).first().copied().unwrap_or(high);
         Axis { low, high, from, to }
     }
 
@@ -47,10 +48,13 @@ impl Axis {
     }
 }
 
-/// 1, 2, 5, 10, 20, ... from `low` to `high`.
+/// 1, 2, 5, 10, 20, ... from `low` to `high`; closer together where that is not far.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let steps = (-3..8).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10f64.powi(power)));
-    steps.filter(|tick| *tick >= low * 0.999 && *tick <= high * 1.001).collect()
+    const COARSE: &[f64] = &[1.0, 2.0, 5.0];
+    const FINE: &[f64] = &[1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    let steps = if high / low < 4.5 { FINE } else { COARSE };
+    let all = (-3..8).flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
+    all.filter(|tick| *tick >= low * 0.999 && *tick <= high * 1.001).collect()
 }
 
 fn number(value: f64) -> String {
@@ -92,7 +96,8 @@ fn svg(title: &str, below: &str, lines: &[Line]) -> String {
     }
     for (i, line) in lines.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
-        let dash = if line.name.starts_with("libdyco") { "" } else { " stroke-dasharray=\"5 3\"" };
+        let solid = line.name.starts_with("libdyco") || !lines.iter().any(|line| line.name.starts_with("libdyco"));
+        let dash = if solid { "" } else { " stroke-dasharray=\"5 3\"" };
         let path: Vec<String> = line.points.iter().map(|p| format!("{:.1} {:.1}", x.at(p.0), y.at(p.1))).collect();
         let path = path.join("L");
         let style = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}");
@@ -135,9 +140,21 @@ fn contestants(data: &Data, name: &str, figure: &str) -> Vec<Line> {
     section.rows.iter().map(|row| line(row.name)).collect()
 }
 
+/// Threads are off the scale.
+fn echo(data: &Data) -> Vec<Line> {
+    let section = section("echo");
+    let [reference, rows @ ..] = section.rows else { return Vec::new() };
+    let ratio = |case: &str, row: &str| data.ratio(section.name, case, row, reference.name, "CPU us/request");
+    let line = |row: &str| {
+        let point = |case: &str| Some((case.parse().ok()?, ratio(case, row)?));
+        Line { name: row.to_string(), points: section.cases.iter().filter_map(|case| point(case.name)).collect() }
+    };
+    let shown = |row: &&Row| row.program != "threads" && !row.arguments.contains("calls");
+    rows.iter().filter(shown).map(|row| line(row.name)).collect()
+}
+
 pub fn write_all(data: &Data, folder: &Path) -> Result<()> {
-    let lines = contestants(data, "echo", "CPU us/request");
-    save(folder, "echo.svg", "Echo: server CPU per request, µs", "connections", lines)?;
+    save(folder, "echo.svg", "Echo: server CPU per request, as a ratio to plain epoll", "connections", echo(data))?;
     let lines = contestants(data, "yield", "best ns");
     save(folder, "yield.svg", "Yield through the scheduler, ns", "coroutines", lines)?;
     let lines = contestants(data, "crowd", "bytes");
@@ -156,7 +173,7 @@ pub fn write_all(data: &Data, folder: &Path) -> Result<()> {
     for (stacks, row) in [("own", "libdyco, own stacks"), ("shared", "libdyco, shared stacks")] {
         let lines: [Line; 8] = array::from_fn(|i| {
             let (from, figure, name) = figures[i];
-            Line { name: format!("libdyco: {name}")[9..].into(), points: over_cases(data, section(from), row, figure) }
+            Line { name: name.into(), points: over_cases(data, section(from), row, figure) }
         });
         let title = format!("Cost of each operation as the crowd grows, {stacks} stacks, ns");
         save(folder, &format!("scale-{stacks}.svg"), &title, "coroutines", lines.into())?;

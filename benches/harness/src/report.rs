@@ -7,6 +7,7 @@ use std::fs;
 use crate::contestants::{Kind, SECTIONS, Section};
 use crate::data::Data;
 use crate::goals;
+use crate::run::threads_name;
 
 pub fn report(data: &Data) -> String {
     let mut page = format!("# Benchmark results\n\nWritten by `make bench`. {}\n", machine());
@@ -65,7 +66,9 @@ fn about(section: &str) -> (&'static str, &'static str) {
             "Several threads",
             "One scheduler (or epoll set) per thread, each with a listener of its own on the same port (SO_REUSEPORT).\n\
              Server and load share the CPUs: one thread of each on one CPU, with 500 connections, against two of each on two\n\
-             CPUs, with 1,000. So the load is part of the reckoning, nobody is idle, and what grows is the machine's work.",
+             CPUs, with 1,000, all in turns of one run. So the load is part of the reckoning, nobody is idle, and what grows is the\n\
+             machine's work. The last column is what the server's CPU per request says: 2.00 when a request costs as much with\n\
+             two threads as with one.",
         ),
         "switch" => (
             "Switch",
@@ -86,8 +89,12 @@ fn about(section: &str) -> (&'static str, &'static str) {
             "Waiting for each other",
             "CPU ns per operation; figures as above. Channel in turn: a message of 64 bytes there and back, per message. One\n\
              way: one sends, the other receives, with room for one message. Hand-over: two pass the turn by semaphores\n\
-             (State Threads and Boost.Fiber: condition variables). Then: a semaphore that nobody else wants; obtain from a\n\
-             pool, run and return; a waitgroup of 8; publish to 1 and to 100 subscribers, per copy.",
+             (State Threads and Boost.Fiber: condition variables).",
+        ),
+        "objects" => (
+            "More objects",
+            "A semaphore that nobody else wants, wait and signal; to obtain a coroutine from a pool, run it and have it back;\n\
+             a waitgroup of 8, per member; publish to 1 and to 100 subscribers, per copy. Figures as above.",
         ),
         "timers" => (
             "Timers",
@@ -170,14 +177,29 @@ fn servers(page: &mut String, data: &Data, section: &Section) {
 
 fn threads(page: &mut String, data: &Data, section: &Section) {
     page.push('\n');
-    header(page, &["server", "requests/s, 1 thread", "2 threads", "ratio", "CPU µs/request, 1 thread", "2 threads"]);
+    header(
+        page,
+        &[
+            "server",
+            "requests/s, 1 thread",
+            "2 threads",
+            "ratio",
+            "CPU µs/request, 1 thread",
+            "2 threads",
+            "2 × CPU ratio",
+        ],
+    );
+    let case = section.cases[0].name;
     for row in section.rows {
-        let of = |case, figure| data.median(section.name, case, row.name, figure);
-        let (Some(one), Some(two)) = (of("1", "requests/s"), of("2", "requests/s")) else { continue };
-        let cpu = |case| of(case, "CPU us/request").unwrap_or(0.0);
-        let (first, second) = (figure(Some(one)), figure(Some(two)));
-        let name = row.name;
-        writeln!(page, "| {name} | {first} | {second} | {:.2} | {:.2} | {:.2} |", two / one, cpu("1"), cpu("2"))
+        let (one, two) = (threads_name(row.name, 1), threads_name(row.name, 2));
+        let of = |row: &str, figure| data.median(section.name, case, row, figure);
+        let rates = of(&one, "requests/s").zip(of(&two, "requests/s"));
+        let cpus = of(&one, "CPU us/request").zip(of(&two, "CPU us/request"));
+        let Some(((rate1, rate2), (cpu1, cpu2))) = rates.zip(cpus) else { continue };
+        let ratio = data.ratio(section.name, case, &two, &one, "requests/s").unwrap_or(0.0);
+        let reckoned = 2.0 * data.ratio(section.name, case, &one, &two, "CPU us/request").unwrap_or(0.0);
+        let (rate1, rate2) = (figure(Some(rate1)), figure(Some(rate2)));
+        writeln!(page, "| {} | {rate1} | {rate2} | {ratio:.2} | {cpu1:.2} | {cpu2:.2} | {reckoned:.2} |", row.name)
             .unwrap();
     }
 }

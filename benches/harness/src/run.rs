@@ -8,8 +8,6 @@ use crate::build::Place;
 use crate::contestants::{Case, Kind, Row, Section};
 use crate::data;
 
-/// Connections of the servers whose threads are counted.
-const CONNECTIONS_PER_THREAD: usize = 500;
 /// Seconds that a program may take for one case.
 const PATIENCE: &str = "60";
 
@@ -39,15 +37,14 @@ impl Runner {
         eprintln!("bench: {} {}: {} contestants, {rounds} rounds", section.name, case.name, rows.len());
         let turns = match section.kind {
             Kind::Program => self.programs(section, case, &rows, rounds),
-            Kind::Servers(work) => self.servers(section, work, case, &rows, rounds, "0", "1", case.name)?,
+            Kind::Servers(work) => {
+                let seats: Vec<Seat> = rows.iter().map(|row| Seat::alone(row, case, self.cpus)).collect();
+                self.servers(section, work, case, seats, rounds, case.name)?
+            }
             Kind::Threads => {
-                let threads: usize = case.name.parse().unwrap_or(1);
-                if threads > self.cpus {
-                    return Ok(());
-                }
-                let cpus = (0..threads).map(|cpu| cpu.to_string()).collect::<Vec<_>>().join(",");
-                let connections = (threads * CONNECTIONS_PER_THREAD).to_string();
-                self.servers(section, "echo", case, &rows, rounds, &cpus, &cpus, &connections)?
+                let counts = (1..=self.cpus).filter(|threads| threads.is_power_of_two());
+                let seats = counts.flat_map(|threads| rows.iter().map(move |row| Seat::threads(row, threads)));
+                self.servers(section, "echo", case, seats.collect(), rounds, case.name)?
             }
         };
         data::save(&self.place.data, section.name, case.name, &turns)
@@ -64,7 +61,7 @@ impl Runner {
                 }
                 let mut command = self.pinned("0", row);
                 command.arg("timeout").arg(PATIENCE).arg(self.place.program(section.work, row.program));
-                let output = command.args(self.arguments(row, case)).stderr(Stdio::null()).output();
+                let output = command.args(self.arguments(row, case.name)).stderr(Stdio::null()).output();
                 match output {
                     Ok(output) if output.status.success() => {
                         for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -83,34 +80,30 @@ impl Runner {
         turns
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn servers(
         &self,
         section: &Section,
         work: &str,
         case: &Case,
-        rows: &[&Row],
+        seats: Vec<Seat>,
         rounds: usize,
-        server_cpus: &str,
-        load_cpus: &str,
         connections: &str,
     ) -> io::Result<String> {
         let port = 10000 + std::process::id() % 20000;
         let mut servers = Servers(Vec::new());
         let mut targets = Vec::new();
-        for (row, port) in rows.iter().zip(port..) {
-            let mut command = self.pinned(server_cpus, row);
-            command.arg(self.place.program(section.work, row.program));
-            let server = command.args(self.arguments(row, case)).arg(port.to_string()).spawn()?;
-            targets.push(format!("{}:{port}:{}", row.name, server.id()));
+        for (seat, port) in seats.iter().zip(port..) {
+            let mut command = self.pinned(&seat.server_cpus, seat.row);
+            command.arg(self.place.program(section.work, seat.row.program));
+            let server = command.args(self.arguments(seat.row, &seat.argument)).arg(port.to_string()).spawn()?;
+            targets.push(format!("{}:{port}:{}:{}", seat.name, server.id(), seat.load_cpus));
             servers.0.push(server);
         }
         let tls = work == "tls";
-        let load_cpus = if self.cpus > 1 { load_cpus } else { "0" };
         let mut load = Command::new("nice");
         load.args(["-n", "-10"]).arg(self.place.programs.join(if tls { "load_tls" } else { "load" }));
-        load.args([if tls { "echo" } else { work }, connections]);
-        load.args([rounds.to_string(), case.slice_ms.to_string(), load_cpus.to_string()]).args(targets);
+        load.args([if tls { "echo" } else { work }, connections, &rounds.to_string(), &case.slice_ms.to_string()]);
+        load.args(targets);
         let output = load.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err(io::Error::other(format!("{} {}: the load failed", section.name, case.name)));
@@ -129,11 +122,40 @@ impl Runner {
         command
     }
 
-    fn arguments(&self, row: &Row, case: &Case) -> Vec<String> {
+    fn arguments(&self, row: &Row, argument: &str) -> Vec<String> {
         let certificate = self.place.certificate().display().to_string();
-        let filled = |word: &str| word.replace("{certificate}", &certificate).replace("{}", case.name);
+        let filled = |word: &str| word.replace("{certificate}", &certificate).replace("{}", argument);
         row.arguments.split_whitespace().map(filled).collect()
     }
+}
+
+/// A server's place among the others: its name in the results, and the CPUs.
+struct Seat<'a> {
+    row: &'a Row,
+    name: String,
+    argument: String,
+    server_cpus: String,
+    load_cpus: String,
+}
+
+impl<'a> Seat<'a> {
+    /// On a CPU of its own, the load on another.
+    fn alone(row: &'a Row, case: &Case, cpus: usize) -> Seat<'a> {
+        let load_cpus = if cpus > 1 { "1" } else { "0" }.into();
+        Seat { row, name: row.name.into(), argument: case.name.into(), server_cpus: "0".into(), load_cpus }
+    }
+
+    /// As many threads on as many CPUs, and the load there as well.
+    fn threads(row: &'a Row, threads: usize) -> Seat<'a> {
+        let cpus = (0..threads).map(|cpu| cpu.to_string()).collect::<Vec<_>>().join(",");
+        let name = threads_name(row.name, threads);
+        Seat { row, name, argument: threads.to_string(), server_cpus: cpus.clone(), load_cpus: cpus }
+    }
+}
+
+/// What a row is called in the data when threads are counted.
+pub fn threads_name(row: &str, threads: usize) -> String {
+    format!("{row} ({threads})")
 }
 
 /// Ends them when it goes.

@@ -73,6 +73,12 @@ pub fn resident() -> f64 {
     sum("/proc/self/smaps_rollup", "Rss:") + sum("/proc/self/status", "VmPTE:")
 }
 
+/// Kills this process when the harness ends.
+pub fn end_with_parent() {
+    // SAFETY: no memory is passed.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 /// Numbers on the command line.
 pub fn argument(index: usize) -> usize {
     std::env::args().nth(index).unwrap().parse().unwrap()
