@@ -39,7 +39,13 @@ fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let model = model.unwrap_or(std::env::consts::ARCH);
-    format!("Machine: {model}, {cpus} CPUs, {:.0} GiB, Linux {kernel}.", memory / 1048576.0)
+    let load = read("/proc/loadavg");
+    let load = load.split_whitespace().nth(1).unwrap_or("?");
+    format!(
+        "Machine: {model}, {cpus} CPUs, {:.0} GiB, Linux {kernel}; load average {load}, of which 1 to 2 are the\n\
+         benchmark's: the more above, the less requests/s, latencies and lateness mean. Ratios are little affected.",
+        memory / 1048576.0
+    )
 }
 
 fn about(section: &str) -> (&'static str, &'static str) {
@@ -67,8 +73,8 @@ fn about(section: &str) -> (&'static str, &'static str) {
             "One scheduler (or epoll set) per thread, each with a listener of its own on the same port (SO_REUSEPORT).\n\
              Server and load share the CPUs: one thread of each on one CPU, with 500 connections, against two of each on two\n\
              CPUs, with 1,000, all in turns of one run. So the load is part of the reckoning, nobody is idle, and what grows is the\n\
-             machine's work. The last column is what the server's CPU per request says: 2.00 when a request costs as much with\n\
-             two threads as with one.",
+             machine's work. Requests/s need a machine that does nothing else; the last column is what the server's CPU per\n\
+             request says, 2.00 when a request costs as much with two threads as with one.",
         ),
         "switch" => (
             "Switch",
