@@ -8,6 +8,9 @@
 //! OpenSSL reads and writes through libc names that are our hooks. For the time of the try the hooks are told not to wait
 //! for the session's descriptors; where they are not in between, O_NONBLOCK is set for a moment.
 //!
+//! Reading begins with waiting where a try is sure to be in vain: when the session has nothing else to do than to read, and
+//! there is nothing on its socket. A whole try of OpenSSL's costs more than to ask.
+//!
 //! The error queue is the thread's: it is emptied before each try, and no other coroutine runs between the try and the
 //! return, so what is in it then is of this call.
 
@@ -33,6 +36,15 @@ type ClearError = unsafe extern "C" fn();
 type Handshake = unsafe extern "C" fn(*mut Ssl) -> c_int;
 type Read = unsafe extern "C" fn(*mut Ssl, *mut c_void, c_int) -> c_int;
 type Write = unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int;
+
+/// SSL_NOTHING and SSL_READING, of SSL_want().
+const SSL_NOTHING: c_int = 1;
+const SSL_READING: c_int = 3;
+/// BIO_TYPE_SOCKET: the BIO of SSL_set_fd(), which keeps no bytes of its own.
+const BIO_TYPE_SOCKET: c_int = 0x505;
+
+type ReadBio = unsafe extern "C" fn(*const Ssl) -> *const c_void;
+type BioType = unsafe extern "C" fn(*const c_void) -> c_int;
 
 /// A function of OpenSSL, of the given type; `None` when the program has none.
 macro_rules! openssl {
@@ -70,7 +82,7 @@ pub unsafe fn connect(ssl: *mut Ssl) -> c_int {
 pub unsafe fn read(ssl: *mut Ssl, buffer: *mut c_void, room: c_int) -> c_int {
     let Some(call) = openssl!("SSL_read", Read) else { return absent() };
     // SAFETY: the caller's promise.
-    unsafe { wait(ssl, &mut || call(ssl, buffer, room)) }
+    unsafe { wait_first(ssl, room > 0, &mut || call(ssl, buffer, room)) }
 }
 
 /// `SSL_write`.
@@ -94,6 +106,15 @@ fn absent() -> c_int {
 /// # Safety
 /// `ssl` is a live `SSL` and `call` a call on it.
 unsafe fn wait(ssl: *mut Ssl, call: &mut dyn FnMut() -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { wait_first(ssl, false, call) }
+}
+
+/// As [`wait`]; a call that only `reads` waits before the first try if that is sure to be in vain.
+///
+/// # Safety
+/// As [`wait`].
+unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> c_int) -> c_int {
     let (Some(clear), Some(get_error), Some(read_fd), Some(write_fd)) = (
         openssl!("ERR_clear_error", ClearError),
         openssl!("SSL_get_error", GetError),
@@ -111,6 +132,10 @@ unsafe fn wait(ssl: *mut Ssl, call: &mut dyn FnMut() -> c_int) -> c_int {
         let (incoming, outgoing) = (read_fd(ssl), write_fd(ssl));
         let mut reads = Waits::of_socket(Caller::Dyco(current), incoming, Direction::Read);
         let mut writes = Waits::of_socket(Caller::Dyco(current), outgoing, Direction::Write);
+        if reads_only && has_only_to_read(ssl) && reads.look_drained() {
+            // If this fails, so does the wait after the try, and OpenSSL knows what it wanted.
+            let _ = reads.park();
+        }
         loop {
             clear();
             let result = without_waiting(current, incoming, outgoing, call);
@@ -136,6 +161,36 @@ unsafe fn wait(ssl: *mut Ssl, call: &mut dyn FnMut() -> c_int) -> c_int {
                 return -1;
             }
         }
+    }
+}
+
+/// Whether SSL_read could do nothing else than to read from the descriptor: no handshake or key update is under way or
+/// asked for, no data or bytes of the peer's are buffered, the peer has not said good-bye.
+///
+/// # Safety
+/// `ssl` is a live `SSL`.
+unsafe fn has_only_to_read(ssl: *const Ssl) -> bool {
+    let (Some(is_finished), Some(has_pending), Some(shutdown), Some(renegotiates), Some(want), Some(bio), Some(kind)) = (
+        openssl!("SSL_is_init_finished", OfSsl),
+        openssl!("SSL_has_pending", OfSsl),
+        openssl!("SSL_get_shutdown", OfSsl),
+        openssl!("SSL_renegotiate_pending", OfSsl),
+        openssl!("SSL_want", OfSsl),
+        openssl!("SSL_get_rbio", ReadBio),
+        openssl!("BIO_method_type", BioType),
+    ) else {
+        return false;
+    };
+    // SAFETY: the caller's promise; SSL_get_rbio gives null or a BIO.
+    unsafe {
+        let bio = bio(ssl);
+        is_finished(ssl) == 1
+            && has_pending(ssl) == 0
+            && shutdown(ssl) == 0
+            && renegotiates(ssl) == 0
+            && matches!(want(ssl), SSL_NOTHING | SSL_READING)
+            && !bio.is_null()
+            && kind(bio) == BIO_TYPE_SOCKET
     }
 }
 

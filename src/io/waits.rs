@@ -90,6 +90,22 @@ impl Waits {
             && (!self.caller.heeds_nonblock() || is_nonblocking(self.fd, descriptors::get(self.fd)) == Ok(false))
     }
 
+    /// As [`Waits::is_drained`], and asks the kernel where that may tell: of a TCP stream to read. A peer that has ended
+    /// the stream, which this does not tell, is an event that has come or will.
+    pub fn look_drained(&self) -> bool {
+        if self.is_drained() {
+            return true;
+        }
+        let mut bytes: c_int = 0;
+        let may_tell = self.direction == Direction::Read && descriptors::get(self.fd).tcp();
+        // SAFETY: a valid out parameter.
+        if !may_tell || unsafe { syscall!(SYS_ioctl, self.fd, libc::FIONREAD, &raw mut bytes) }.is_err() || bytes != 0 {
+            return false;
+        }
+        self.note_drained();
+        self.is_drained()
+    }
+
     /// Parks until another try may succeed. EAGAIN as in [`Waits::until`].
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {
