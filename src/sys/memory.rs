@@ -48,9 +48,12 @@ pub unsafe fn resize<T>(memory: *mut T, count: usize) -> Result<NonNull<T>> {
 ///
 /// # Safety
 /// `memory` is null or came from this module and is not used again.
+#[inline(always)]
 pub unsafe fn free<T>(memory: *mut T) {
-    // SAFETY: passed on to the caller.
-    unsafe { libc::free(memory.cast()) }
+    if !memory.is_null() {
+        // SAFETY: passed on to the caller.
+        unsafe { libc::free(memory.cast()) }
+    }
 }
 
 /// Private anonymous pages, readable and writable, not charged before they are touched.
