@@ -182,7 +182,10 @@ unsafe fn open(fd: c_int, mode: Mode, kind: libc::mode_t) -> Option<*mut FILE> {
             return None;
         }
         (*stream).file = cookie;
-        READS.store((*cookie).reads, Relaxed);
+        // AddressSanitizer wraps the stream once more: then it is not known again, and libc closes it as any other.
+        if (*cookie).stream == stream {
+            READS.store((*cookie).reads, Relaxed);
+        }
         // For fileno(); libc itself looks at it only to find out whether the stream is open, and in freopen.
         (*cookie).fd = fd;
         if kind == S_IFCHR {
@@ -231,9 +234,10 @@ pub unsafe fn freopen(file: *mut FILE, call: impl FnOnce() -> *mut FILE) -> *mut
     // SAFETY: the caller's promise. libc makes a stream of its own of ours, and does not call `close_stream`.
     unsafe {
         let stream = of(file);
-        if !stream.is_null() {
-            // A cookie stream has no room for wide characters, and an address there that libc follows here.
-            (*(*stream).file).wide = ptr::null_mut();
+        let cookie: *mut Cookie = file.cast();
+        if !weak_address!("gnu_get_libc_version").is_null() && (*cookie).wide as isize == -1 {
+            // A stream that is not a file's has no room for wide characters, and an address there that libc follows here.
+            (*cookie).wide = ptr::null_mut();
         }
         let result = with_closed(number(file), call, |_| true);
         if !stream.is_null() {

@@ -50,6 +50,13 @@ static void open_ends(void) {
     }
 }
 
+/* AddressSanitizer wraps streams, and loses its wrapper in freopen. */
+#ifdef __SANITIZE_ADDRESS__
+#define HAS_FREOPEN 0
+#else
+#define HAS_FREOPEN 1
+#endif
+
 #define STATE(file) say("%d: eof %d error %d\n", __LINE__, feof(file) != 0, ferror(file) != 0)
 
 static void reads(void) {
@@ -330,7 +337,7 @@ static void rounds(void *argument) {
         FILE *file = fdopen(ends[0], "r+");
         CHECK(file != NULL && fputs("x\n", file) >= 0 && fflush(file) == 0);
         CHECK_EQ(read(ends[1], text, sizeof text), 2);
-        if (i % 2) CHECK(freopen("/dev/null", "r", file) == file);
+        if (HAS_FREOPEN && i % 2) CHECK(freopen("/dev/null", "r", file) == file);
         CHECK_EQ(fclose(file), 0);
         CHECK_EQ(close(ends[1]), 0);
     }
@@ -351,7 +358,7 @@ int main(void) {
             SAME(both_ways);
         }
         SAME(modes);
-        SAME(by_other_names);
+        if (HAS_FREOPEN) SAME(by_other_names);
         SAME(terminal);
     }
     for (int round = 0; round < 2; round++) {
@@ -393,7 +400,11 @@ int main(void) {
     in_coroutine(rounds, NULL);
     long memory = rss_kb();
     in_coroutine(rounds, NULL);
+#ifdef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+    (void)memory;
+#else
     CHECK_BETWEEN(rss_kb() - memory, -100000, 100);
+#endif
     CHECK_EQ(fds_left(), fds);
     return test_done();
 }
