@@ -7,8 +7,7 @@
 //!
 //! - a number whose birth a hook has seen is trusted while its generation lasts;
 //! - any other is registered again before each wait: EPOLL_CTL_ADD says EEXIST when it still is;
-//! - a trusted one that has been waited for in silence for [`CHECK_AFTER`] while the thread had nothing to do, or for
-//!   [`CHECK_BUSY_AFTER`] while it had, is registered again once, to be sure.
+//! - a trusted one that has been waited for in silence is registered again once, to be sure: see `checks`.
 //!
 //! Per direction a watch remembers whether something may have come since the descriptor was last found empty.
 
@@ -20,21 +19,15 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, compiler_fence};
 use crate::coroutine::Wake;
 use crate::list::List;
 use crate::poller::descriptors::Snapshot;
-use crate::sys::clock::{Instant, MS, NEVER};
 use crate::sys::{Errno, Result, memory};
 
+mod checks;
 pub mod closing;
 mod events;
 mod registration;
 
 use events::OUT;
 pub use registration::Armed;
-
-/// How long a trusted wait stays silent before its registration is checked.
-const CHECK_AFTER: Instant = 50 * MS;
-
-/// The same for a thread that is busy with others: a crowd of descriptors in turn is silent for long without being stale.
-const CHECK_BUSY_AFTER: Instant = 1000 * MS;
 
 const CHUNK: usize = 64;
 
@@ -65,13 +58,7 @@ pub struct Watch {
     sticky: bool,
     /// A reader may wait for EPOLLOUT too.
     mixed: bool,
-    /// It is in the queue of checks.
-    queued: bool,
-    next_check: *mut Watch,
-    /// When it was put into the queue of checks.
-    queued_at: Instant,
-    /// When the last trusted wait began.
-    since: Instant,
+    check: checks::Place,
     /// It is among those that were closed.
     closed: AtomicBool,
     next_closed: *mut Watch,
@@ -84,9 +71,7 @@ pub struct Watch {
 pub struct Watches {
     chunks: *mut *mut [Watch; CHUNK],
     chunk_count: usize,
-    /// The queue of checks: the oldest, and where the next goes.
-    check: *mut Watch,
-    check_last: *mut Watch,
+    checks: checks::Checks,
     /// Those that were closed, for [`Scheduler::forget_closed`]: a stack.
     closed: AtomicPtr<Watch>,
 }
@@ -147,31 +132,6 @@ impl Watches {
         Ok(self.get(fd))
     }
 
-    /// When the oldest unchecked wait is due; [`NEVER`] when there is none.
-    pub fn next_check(&self) -> Instant {
-        // SAFETY: queued watches are valid.
-        if self.check.is_null() { NEVER } else { unsafe { (*self.check).queued_at + CHECK_AFTER } }
-    }
-
-    #[inline(always)]
-    fn queue_check(&mut self, watch: *mut Watch, now: Instant) {
-        // SAFETY: `watch` is one of ours, and so are queued ones.
-        unsafe {
-            (*watch).since = now;
-            if !(*watch).queued {
-                (*watch).queued = true;
-                (*watch).queued_at = now;
-                (*watch).next_check = ptr::null_mut();
-                if self.check.is_null() {
-                    self.check = watch;
-                } else {
-                    (*self.check_last).next_check = watch;
-                }
-                self.check_last = watch;
-            }
-        }
-    }
-
     /// Calls `each` for every watch.
     pub fn for_each(&mut self, each: &mut dyn FnMut(*mut Watch)) {
         for index in 0..self.chunk_count {
@@ -197,7 +157,7 @@ impl Watches {
         unsafe { memory::free(self.chunks) };
         self.chunks = ptr::null_mut();
         self.chunk_count = 0;
-        self.check = ptr::null_mut();
+        self.checks = checks::Checks::NONE;
         self.closed.store(ptr::null_mut(), Relaxed);
     }
 }

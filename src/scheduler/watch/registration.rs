@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registering descriptors with the poller, and checking that what was registered is still what is meant.
+//! Registering descriptors with the poller.
 
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::events::{OUT, interest};
-use super::{CHECK_AFTER, CHECK_BUSY_AFTER, READ, WRITE, Watch};
+use super::{READ, WRITE, Watch};
 use crate::coroutine::Wake;
 use crate::poller::descriptors;
 use crate::poller::epoll::{Added, BASE};
@@ -43,7 +43,7 @@ impl Scheduler {
             }
             let wanted = BASE | (*watch).registered | (interest(events) & OUT);
             if snapshot.known() && (*watch).registered == wanted {
-                self.watches.queue_check(watch, self.now);
+                self.watches.check_later(watch, self.now);
                 return Ok((Armed::Yes, watch));
             }
             let armed = self.register(watch, snapshot.generation, wanted)?;
@@ -72,6 +72,7 @@ impl Scheduler {
                     descriptors::watched(fd);
                     (*watch).ready = 0;
                     (*watch).sticky = false;
+                    (*watch).check.is_proven = false;
                 }
                 Added::Present => {
                     // An item of an older generation tells the wrong one; changing it reports what is ready.
@@ -100,46 +101,9 @@ impl Scheduler {
         unsafe {
             (*watch).registered = 0;
             (*watch).mixed = false;
+            (*watch).check.is_proven = false;
             self.wake_all(&raw mut (*watch).readers, u32::MAX, wake);
             self.wake_all(&raw mut (*watch).writers, u32::MAX, wake);
-        }
-    }
-
-    /// Checks the trusted waits that have been silent for long.
-    pub(in crate::scheduler) fn check_watches(&mut self, busy: bool) {
-        let patience = if busy { CHECK_BUSY_AFTER } else { CHECK_AFTER };
-        while self.watches.next_check() <= self.now {
-            let watch = self.watches.check;
-            // SAFETY: queued watches are valid.
-            unsafe {
-                self.watches.check = (*watch).next_check;
-                (*watch).queued = false;
-                if (*watch).registered == 0 || !(*watch).has_waiters() {
-                    continue;
-                }
-                let since = (*watch).since;
-                if since + patience > self.now {
-                    self.watches.queue_check(watch, self.now);
-                    (*watch).since = since;
-                    continue;
-                }
-                let registered = (*watch).registered;
-                if descriptors::get((*watch).fd).generation != (*watch).generation {
-                    self.unregister(watch, Wake::Closed);
-                    continue;
-                }
-                match self.poller.add((*watch).fd, (*watch).generation, registered) {
-                    Ok(Added::Present) => {}
-                    // It was closed behind our back; who waited, waited for that. The number is a new file's.
-                    Ok(Added::New) => {
-                        self.unregister(watch, Wake::Ready);
-                        (*watch).registered = registered;
-                        (*watch).ready = READ | WRITE;
-                    }
-                    Ok(Added::AlwaysReady) => self.unregister(watch, Wake::Ready),
-                    Err(_) => self.unregister(watch, Wake::Closed),
-                }
-            }
         }
     }
 
