@@ -6,7 +6,8 @@
 //! A stream's lock belongs to the thread, and does not keep out another coroutine of the thread while one waits inside. So
 //! who finds a stream in use waits for its turn to write, and what has come into the buffer meanwhile is written by whoever
 //! is about to tell libc that the buffer is empty. Two who read cannot be told apart by libc: the second one fails with
-//! EBUSY.
+//! EBUSY. Who reads from a socket that others may write to waits for something to read outside the buffer, and takes its turn
+//! then; what the others have left in the buffer is written before the buffer is read into.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
@@ -14,13 +15,13 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use libc::{FILE, S_IFCHR, S_IFIFO, S_IFSOCK, off64_t, size_t, ssize_t};
 
-use super::{c_size, close, file, terminal};
+use super::{Caller, Waits, c_size, close, file, terminal};
 use crate::arch::weak_address;
 use crate::coroutine::Wake;
 use crate::list::List;
-use crate::scheduler::{self, aborts, hooked as current, in_vfork_child};
+use crate::scheduler::{self, Current, Direction, aborts, hooked as current, in_vfork_child};
 use crate::sys::clock::NEVER;
-use crate::sys::{Errno, errno, memory, next};
+use crate::sys::{Errno, Result, errno, memory, next};
 use crate::{syscall, syscall_raw};
 
 /// The beginning of glibc's `struct _IO_FILE`, which programs have compiled into them, and what follows it in a cookie
@@ -52,6 +53,10 @@ const _: () = assert!(
         && memoffset::offset_of!(Cookie, reads) == 232
 );
 
+/// libc's mark of a stream whose buffer holds what is to be written, and that of an error.
+const PUTTING: c_int = 0x800;
+const ERROR: c_int = 0x20;
+
 /// `cookie_io_functions_t`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -71,10 +76,16 @@ static READS: AtomicUsize = AtomicUsize::new(0);
 struct Stream {
     fd: c_int,
     file: *mut Cookie,
-    /// A coroutine reads or writes, and waits: of the scheduler that had this number of aborts, after which it is gone. 0:
-    /// nobody.
+    /// A socket's, for reading and writing.
+    updates: bool,
+    /// A coroutine has its turn to read or write, and may wait: of the scheduler that had this number of aborts, after which
+    /// it is gone. 0: nobody.
     user: u32,
-    /// Those who wait for their turn to write.
+    /// The same of a coroutine that reads, and may wait for its turn.
+    reader: u32,
+    /// Somebody waits to close it: nobody else may wait in it any more.
+    closing: bool,
+    /// Those who wait for their turn.
     waiters: List,
     /// A copy of what is being written, for the buffer may change. It goes with the stream if its coroutine has gone.
     copy: *mut u8,
@@ -176,6 +187,7 @@ unsafe fn open(fd: c_int, mode: Mode, kind: libc::mode_t) -> Option<*mut FILE> {
     unsafe {
         List::init(&raw mut (*stream).waiters);
         (*stream).fd = fd;
+        (*stream).updates = mode.reads && mode.writes && kind == S_IFSOCK;
         let cookie = core::mem::transmute::<*mut c_void, Open>(open)(stream, mode.text.as_ptr(), FUNCTIONS);
         if cookie.is_null() {
             memory::free(stream);
@@ -216,8 +228,12 @@ unsafe fn of(file: *mut FILE) -> *mut Stream {
 pub unsafe fn fclose(file: *mut FILE) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        if in_vfork_child() || !of(file).is_null() {
+        if in_vfork_child() {
             return next::fclose(file);
+        }
+        let stream = of(file);
+        if !stream.is_null() {
+            return if settle(stream) { next::fclose(file) } else { libc::EOF };
         }
         with_closed(number(file), || next::fclose(file), |_| true)
     }
@@ -234,6 +250,9 @@ pub unsafe fn freopen(file: *mut FILE, call: impl FnOnce() -> *mut FILE) -> *mut
     // SAFETY: the caller's promise. libc makes a stream of its own of ours, and does not call `close_stream`.
     unsafe {
         let stream = of(file);
+        if !stream.is_null() && !settle(stream) {
+            return ptr::null_mut();
+        }
         let cookie: *mut Cookie = file.cast();
         if !weak_address!("gnu_get_libc_version").is_null() && (*cookie).wide as isize == -1 {
             // A stream that is not a file's has no room for wide characters, and an address there that libc follows here.
@@ -245,6 +264,26 @@ pub unsafe fn freopen(file: *mut FILE, call: impl FnOnce() -> *mut FILE) -> *mut
         }
         result
     }
+}
+
+/// Has who is inside a stream that is about to be closed come out first, as libc's lock would if it were another thread; who
+/// waits for the descriptor gets EBADF. False, EBUSY: the caller is no coroutine, and cannot wait for one of its thread.
+unsafe fn settle(stream: *mut Stream) -> bool {
+    // SAFETY: the caller's promise: the stream is open, and those inside are of this thread.
+    unsafe {
+        while (*stream).in_use() || (*stream).is_read() {
+            let Some(current) = current() else {
+                errno::set(Errno(libc::EBUSY));
+                return false;
+            };
+            (*stream).closing = true;
+            scheduler::descriptor_closed(scheduler::descriptor_closing((*stream).fd), true);
+            current.wait_in(&raw mut (*stream).waiters, 0, NEVER);
+            (*stream).closing = false;
+            leave(stream);
+        }
+    }
+    true
 }
 
 /// The stream's descriptor, or -1.
@@ -280,9 +319,14 @@ unsafe fn free(stream: *mut Stream) {
 }
 
 impl Stream {
-    /// Whether a coroutine that is still there waits inside.
+    /// Whether it is the turn of a coroutine that is still there.
     fn in_use(&self) -> bool {
         self.user != 0 && self.user == aborts()
+    }
+
+    /// Whether a coroutine that is still there reads.
+    fn is_read(&self) -> bool {
+        self.reader != 0 && self.reader == aborts()
     }
 }
 
@@ -290,24 +334,84 @@ unsafe extern "C" fn read(stream: *mut Stream, buffer: *mut c_char, length: size
     // SAFETY: libc gives us the stream and room for so many bytes.
     unsafe {
         let fd = (*stream).fd;
-        if (*stream).in_use() {
+        let current = current();
+        if (*stream).is_read() || current.is_none() && (*stream).in_use() {
             errno::set(Errno(libc::EBUSY));
             return -1;
         }
-        let Some(current) = current() else { return next::read(fd, buffer.cast(), length) };
-        (*stream).user = aborts();
-        let result = c_size(file::read(current, fd, buffer.cast(), length));
-        leave(stream);
+        let Some(current) = current else { return next::read(fd, buffer.cast(), length) };
+        (*stream).reader = aborts();
+        let turn = take_turn_to_read(current, stream);
+        let result = c_size(turn.and_then(|()| file::read(current, fd, buffer.cast(), length)));
+        (*stream).reader = 0;
+        if turn.is_ok() || !(*stream).in_use() {
+            leave(stream);
+        }
         result
     }
 }
 
-/// Lets the next one in.
+/// Waits until it is the caller's turn and, where others may write meanwhile, there is something to read. After an error it
+/// is not the caller's turn.
+unsafe fn take_turn_to_read(current: Current, stream: *mut Stream) -> Result<()> {
+    // SAFETY: the caller's promise: the stream is valid, and libc's lock on it is this thread's.
+    unsafe {
+        if !(*stream).updates {
+            take_turn(current, stream);
+            return Ok(());
+        }
+        let file = (*stream).file;
+        let mut waits = Waits::of_socket(Caller::Libc(current), (*stream).fd, Direction::Read);
+        loop {
+            while waits.poll() == 0 {
+                waits.park()?;
+            }
+            take_turn(current, stream);
+            let (begin, end) = ((*file).write_base, (*file).write_next);
+            if begin == end {
+                break;
+            }
+            let length = end.offset_from(begin);
+            if write_copy(current, stream, begin, length as usize, true) != length {
+                (*file).flags |= ERROR;
+            }
+            if (*file).write_next == end {
+                (*file).write_next = begin;
+            } else {
+                (*file).write_base = end;
+            }
+            // Those who have waited meanwhile tell libc that the buffer is empty: it must be.
+            leave(stream);
+        }
+        if (*file).flags & PUTTING != 0 {
+            // As libc has left it before it called us.
+            let buffer = (*file).buffer;
+            (*file).flags &= !PUTTING;
+            (*file).read = [buffer; 3];
+            ((*file).write_base, (*file).write_next, (*file).write_end) = (buffer, buffer, buffer);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until it is the caller's turn.
+unsafe fn take_turn(current: Current, stream: *mut Stream) {
+    // SAFETY: as in `take_turn_to_read`.
+    unsafe {
+        if (*stream).in_use() {
+            // `leave` hands it over.
+            current.wait_in(&raw mut (*stream).waiters, 0, NEVER);
+        }
+        (*stream).user = aborts();
+    }
+}
+
+/// Gives the turn to the next one who waits for it.
 unsafe fn leave(stream: *mut Stream) {
     // SAFETY: the caller's promise; those on the list are of the thread that has the stream's lock.
     unsafe {
-        (*stream).user = 0;
-        scheduler::wake_first(&raw mut (*stream).waiters, Wake::Ready);
+        let handed_over = scheduler::wake_first(&raw mut (*stream).waiters, Wake::Ready);
+        (*stream).user = if handed_over { aborts() } else { 0 };
     }
 }
 
@@ -325,10 +429,7 @@ unsafe extern "C" fn write(stream: *mut Stream, data: *const c_char, length: siz
         let file = (*stream).file;
         let buffered = ((*file).buffer..(*file).buffer_end).contains(&data.cast_mut().cast());
         let waited = (*stream).in_use();
-        while (*stream).in_use() {
-            current.wait_in(&raw mut (*stream).waiters, 0, NEVER);
-        }
-        (*stream).user = aborts();
+        take_turn(current, stream);
         // Up to here the buffer is written, or will be by this call.
         let mut end = if waited { (*file).write_base } else { (*file).write_next };
         let mut written = length as ssize_t;
@@ -350,13 +451,7 @@ unsafe extern "C" fn write(stream: *mut Stream, data: *const c_char, length: siz
 }
 
 /// Writes bytes of the buffer from a copy.
-unsafe fn write_copy(
-    current: scheduler::Current,
-    stream: *mut Stream,
-    data: *const u8,
-    length: usize,
-    buffered: bool,
-) -> ssize_t {
+unsafe fn write_copy(current: Current, stream: *mut Stream, data: *const u8, length: usize, buffered: bool) -> ssize_t {
     // SAFETY: the caller's promise of the bytes; the copy is the stream's.
     unsafe {
         memory::free(core::mem::replace(&mut (*stream).copy, ptr::null_mut()));
@@ -367,7 +462,10 @@ unsafe fn write_copy(
             from = copy.as_ptr();
         }
         let fd = (*stream).fd;
-        let written = write_all(from, length, |data, left| c_size(file::write(current, fd, data.cast(), left)));
+        let written = write_all(from, length, |data, left| {
+            let closed = (*stream).closing.then_some(Errno(libc::EBADF));
+            c_size(closed.map_or_else(|| file::write(current, fd, data.cast(), left), Err))
+        });
         memory::free(core::mem::replace(&mut (*stream).copy, ptr::null_mut()));
         written
     }

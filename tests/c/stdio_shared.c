@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * One stream on a socket, and several coroutines of a thread inside it: one reads while others write, and nothing is lost
+ * or mixed up; who closes or reopens it waits until the others are out.
+ */
+// modes: shared fortify ring
+// timeout: 60
+#include "net.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define LINES 2000
+#define WRITERS 4
+
+static int ends[2], lines_read, lines_seen[WRITERS];
+static FILE *shared;
+
+static void reads_lines(void *argument) {
+    char line[200];
+    int number;
+    (void)argument;
+    while (fgets(line, sizeof line, shared)) {
+        CHECK_EQ(sscanf(line, "in %d\n", &number), 1);
+        CHECK_EQ(number, lines_read);
+        lines_read++;
+    }
+    CHECK(feof(shared) && !ferror(shared));
+}
+
+static void writes_lines(void *argument) {
+    int who = (int)(intptr_t)argument;
+    for (int i = 0; i < LINES; i++) {
+        CHECK(fprintf(shared, "out %d %d %0*d\n", who, i, 1 + i % 90, 0) > 0);
+        if (i % 5 == who) CHECK_EQ(fflush(shared), 0);
+        if (i % 11 == who) dyco_coroutine_sleep(i % 33 == who);
+    }
+    CHECK_EQ(fflush(shared), 0);
+}
+
+/* Sends a few lines at a time, and is slow to take what comes. */
+static void *peer(void *argument) {
+    static char text[1 << 20];
+    int total = (int)(intptr_t)argument, wanted = 0, sent = 0;
+    size_t used = 0;
+    for (int i = 0; i < LINES; i++) wanted += WRITERS * snprintf(NULL, 0, "out %d %d %0*d\n", 0, i, 1 + i % 90, 0);
+    CHECK(wanted < (int)sizeof text);
+    while ((int)used < wanted) {
+        for (int i = 0; i < 3 && sent < total; i++, sent++) {
+            char line[32];
+            size_t length = (size_t)sprintf(line, "in %d\n", sent);
+            CHECK_EQ(syscall(SYS_write, ends[1], line, length), (long)length);
+        }
+        ssize_t got = syscall(SYS_read, ends[1], text + used, 900);
+        CHECK(got > 0);
+        used += (size_t)got;
+    }
+    for (char *at = text; *at;) {
+        int who = -1, number = -1, length = 0;
+        CHECK_EQ(sscanf(at, "out %d %d %*[0]%n", &who, &number, &length), 2);
+        CHECK(who >= 0 && who < WRITERS && at[length] == '\n');
+        CHECK_EQ(number, lines_seen[who]);
+        lines_seen[who]++;
+        at += length + 1;
+    }
+    CHECK_EQ(shutdown(ends[1], SHUT_WR), 0);
+    return NULL;
+}
+
+static void both_ways_at_once(void) {
+    pthread_t thread;
+    int small = 4096, total = 300;
+    stream_pair(AF_UNIX, ends);
+    CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    shared = fdopen(ends[0], "r+");
+    CHECK(shared != NULL);
+    CHECK_EQ(pthread_create(&thread, NULL, peer, (void *)(intptr_t)total), 0);
+    CHECK(dyco_coroutine_create(reads_lines, NULL) > 0);
+    for (int i = 0; i < WRITERS; i++) CHECK(dyco_coroutine_create(writes_lines, (void *)(intptr_t)i) > 0);
+    CHECK_EQ(dyco_schedule_run(), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(lines_read, total);
+    for (int i = 0; i < WRITERS; i++) CHECK_EQ(lines_seen[i], LINES);
+    CHECK_EQ(fclose(shared), 0);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
+static int inside, came_back;
+
+static void waits_to_read(void *argument) {
+    char text[16];
+    (void)argument;
+    inside++;
+    errno = 0;
+    CHECK(fgets(text, sizeof text, shared) == NULL);
+    CHECK_EQ(errno, EBADF);
+    came_back++;
+}
+
+static void waits_to_write(void *argument) {
+    static char block[1 << 20];
+    (void)argument;
+    inside++;
+    CHECK(fwrite(block, 1, sizeof block, shared) < sizeof block);
+    came_back++;
+}
+
+static void closes(void *argument) {
+    dyco_coroutine_sleep(30);
+    CHECK_EQ(came_back, 0);
+    if (argument) {
+        CHECK(freopen("/dev/null", "r", shared) == shared);
+        CHECK_EQ(came_back, inside);
+        CHECK_EQ(getc(shared), EOF);
+    }
+    fclose(shared); /* what could not be written is an error */
+    CHECK_EQ(came_back, inside);
+}
+
+static void closed_while_in_use(const char *mode, void (*first)(void *), void (*second)(void *), int reopens) {
+    inside = came_back = 0;
+    stream_pair(AF_UNIX, ends);
+    shared = fdopen(ends[0], mode);
+    CHECK(shared != NULL);
+    CHECK(dyco_coroutine_create(first, NULL) > 0);
+    if (second) CHECK(dyco_coroutine_create(second, NULL) > 0);
+    CHECK(dyco_coroutine_create(closes, reopens ? ends : NULL) > 0);
+    CHECK_EQ(dyco_schedule_run(), 0);
+    CHECK_EQ(came_back, inside);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
+int main(void) {
+    warm_up();
+    signal(SIGPIPE, SIG_IGN);
+    int fds = count_fds();
+    both_ways_at_once();
+    for (int reopens = 0; reopens < 2; reopens++) {
+        closed_while_in_use("r", waits_to_read, NULL, reopens);
+        closed_while_in_use("r+", waits_to_read, NULL, reopens);
+        closed_while_in_use("w", waits_to_write, NULL, reopens);
+        closed_while_in_use("w", waits_to_write, waits_to_write, reopens);
+        closed_while_in_use("r+", waits_to_read, waits_to_write, reopens);
+    }
+    CHECK_EQ(count_fds(), fds);
+    return test_done();
+}
