@@ -9,7 +9,7 @@ use core::ptr;
 
 use libc::{FILE, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, sigset_t};
 
-use super::child;
+use super::{child, stream};
 use crate::scheduler::children::kept::{self, Kept};
 use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
@@ -169,26 +169,26 @@ pub unsafe fn popen(command: *const c_char, mode: *const c_char) -> Result<*mut 
     let (ours, theirs) = mode.ends(pipe);
     let name = if mode.writes { c"w" } else { c"r" };
     // SAFETY: `ours` is an open descriptor, and the stream's from now on.
-    let stream = unsafe { libc::fdopen(ours, name.as_ptr()) };
+    let file = unsafe { stream::fdopen(ours, name.as_ptr()) };
     let error = errno::get();
-    if stream.is_null() {
+    if file.is_null() {
         close(ours);
         close(theirs);
         return Err(error);
     }
     // SAFETY: the caller's command; the stream is valid.
-    let kept = unsafe { start_piped(command, stream, theirs, &mode) };
+    let kept = unsafe { start_piped(command, file, theirs, &mode) };
     close(theirs);
     if let Err(error) = kept {
         // SAFETY: the stream is ours.
-        unsafe { libc::fclose(stream) };
+        unsafe { stream::fclose(file) };
         return Err(error);
     }
     if !mode.closes_on_exec {
         // SAFETY: no pointers.
         unsafe { syscall_raw!(SYS_fcntl, ours, libc::F_SETFD, 0) };
     }
-    Ok(stream)
+    Ok(file)
 }
 
 unsafe fn start_piped(command: *const c_char, stream: *mut FILE, end: c_int, mode: &Mode) -> Result<()> {

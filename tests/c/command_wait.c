@@ -42,6 +42,24 @@ static void pipes(void *argument) {
     finished++;
 }
 
+/* What the command says, and what it is told, is waited for as well. */
+static void talks(void *argument) {
+    int number = (int)(intptr_t)argument;
+    char command[64], line[16];
+    snprintf(command, sizeof command, "sleep 0.3; echo %d", number);
+    FILE *file = popen(command, "r");
+    CHECK(file != NULL);
+    CHECK(fgets(line, sizeof line, file) != NULL);
+    CHECK_EQ(atoi(line), number);
+    CHECK(fgets(line, sizeof line, file) == NULL && feof(file));
+    CHECK_EQ(pclose(file), 0);
+    file = popen("sleep 0.2; wc -c >/dev/null", "w");
+    CHECK(file != NULL);
+    for (int i = 0; i < 3 * 65536 / 16; i++) CHECK_EQ(fprintf(file, "%015d\n", i), 16);
+    CHECK_EQ(pclose(file), 0);
+    finished++;
+}
+
 static void own_child(void *argument) {
     int number = (int)(intptr_t)argument, status;
     pid_t child = child_after(100, number);
@@ -105,10 +123,11 @@ static void together(void) {
         spawn(commands, (void *)(intptr_t)i);
         spawn(pipes, (void *)(intptr_t)(i + 20));
         spawn(own_child, (void *)(intptr_t)(i + 40));
+        spawn(talks, (void *)(intptr_t)(i + 60));
     }
     spawn(any_child, NULL);
     run_with_ticker();
-    CHECK_EQ(finished, 25);
+    CHECK_EQ(finished, 33);
     CHECK_BETWEEN(now_ms() - began, 300, 4000);
 }
 
