@@ -69,7 +69,7 @@ pub struct Waiter {
     pub coroutine: *mut Coroutine,
     /// For a descriptor: the poll(2) events that wake it.
     pub events: u32,
-    /// Of an operation in a ring: its result, or -errno.
+    /// Of an operation in a ring: its result, or -errno. Of who has resumed an asymmetric coroutine: what resume returns.
     pub result: i32,
 }
 

@@ -8,14 +8,14 @@
 use core::arch::{asm, global_asm, naked_asm};
 use core::ffi::c_void;
 
-/// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`.
-/// Returns when somebody switches to what was written to `save`.
+/// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`, whose call of `switch`
+/// returns `value`. Returns when somebody switches to what was written to `save`, and what that one gave.
 ///
 /// # Safety
 /// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
 #[rustfmt::skip] // an instruction and what it does to the frame on one line
 #[unsafe(naked)]
-pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
+pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8, value: usize) -> usize {
     naked_asm!(
         ".cfi_startproc",
         "hint #34", // bti c
@@ -51,6 +51,7 @@ pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
         "ldp x27, x28, [sp, #64]", ".cfi_restore x27", ".cfi_restore x28",
         "ldp x29, x30, [sp, #80]", ".cfi_restore x29", ".cfi_restore x30",
         "add sp, sp, #176", ".cfi_adjust_cfa_offset -176",
+        "mov x0, x2",
         "ret",
         ".cfi_endproc",
     )

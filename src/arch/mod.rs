@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every architecture supplies:
 //!
-//! - `switch(save, to)`: parks the caller's frame and continues the frame at `to`;
+//! - `switch(save, to, value)`: parks the caller's frame and continues the frame at `to`, where `value` is returned;
 //! - `switch_elsewhere`: the same, best where the two park at different places in the code;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
 //! - `slot`: the thread-local words that say which scheduler the thread has.

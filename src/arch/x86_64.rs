@@ -46,6 +46,7 @@ macro_rules! switch_by {
             "cmp cx, word ptr [rsp + 4]",
             "jne 5f",
             "4:",
+            "mov rax, rdx",
             "add rsp, 8", ".cfi_adjust_cfa_offset -8",
             "pop r15", ".cfi_adjust_cfa_offset -8", ".cfi_restore r15",
             "pop r14", ".cfi_adjust_cfa_offset -8", ".cfi_restore r14",
@@ -69,13 +70,13 @@ macro_rules! switch_by {
     };
 }
 
-/// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`.
-/// Returns when somebody switches to what was written to `save`.
+/// Parks the running frame, writes its stack pointer to `save`, and continues the frame at `to`, whose call of `switch`
+/// returns `value`. Returns when somebody switches to what was written to `save`, and what that one gave.
 ///
 /// # Safety
 /// `to` is a frame that `switch` or [`prepare`] made, still intact at the same address, and continued only once.
 #[unsafe(naked)]
-pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
+pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8, value: usize) -> usize {
     switch_by!("ret")
 }
 
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8) {
 /// # Safety
 /// As [`switch`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn switch_elsewhere(save: *mut *mut u8, to: *mut u8) {
+pub unsafe extern "C" fn switch_elsewhere(save: *mut *mut u8, to: *mut u8, value: usize) -> usize {
     switch_by!(
         "pop rcx",
         ".cfi_adjust_cfa_offset -8",

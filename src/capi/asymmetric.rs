@@ -15,7 +15,7 @@ use super::coroutine::{
 };
 use super::pool::{dyco_coropool_available, dyco_coropool_destroy, dyco_coropool_resize, obtain};
 use super::types::{dyco_coropool, proc_coroutine};
-use super::{number, pointer};
+use super::{fail, number, pointer};
 use crate::scheduler;
 use crate::sys::{Errno, errno};
 
@@ -39,7 +39,7 @@ pub extern "C" fn dyco_asymcoro_create(func: proc_coroutine, arg: *mut c_void) -
 ///         dyco_schedcall_abort() ended it, called by the main program
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_asymcoro_resume(cid: c_int) -> c_int {
-    number(scheduler::resume(cid).map(|yielded| if yielded { cid } else { 0 }))
+    scheduler::resume(cid, fail)
 }
 
 /// As dyco_asymcoro_resume(); the older name.

@@ -5,13 +5,13 @@
 //! itself and comes back by itself: those above it are Resuming and on no queue, so the chain as a whole waits. All have
 //! stacks of their own: the resumer may be on any shared slot.
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::life::{find, make};
 use super::{Entry, Scheduler, switch, this};
-use crate::arch;
-use crate::coroutine::{Coroutine, State, Wake};
+use crate::arch::{self, slot};
+use crate::coroutine::{Coroutine, State};
 use crate::stack::{Kind, own, shared};
 use crate::sys::{Errno, Result};
 
@@ -25,9 +25,41 @@ pub fn create(entry: Entry, argument: *mut c_void) -> Result<i32> {
     }
 }
 
-/// Lets an asymmetric coroutine run until it yields (true) or ends (false, also when it had ended before). EBUSY: it runs,
-/// waits, or has itself resumed somebody. EINVAL: it is not asymmetric. ECANCELED: an abort ended everything meanwhile.
-pub fn resume(cid: i32) -> Result<bool> {
+/// Lets an asymmetric coroutine run until it yields, and returns its cid, or until it ends: 0, also when it had ended
+/// before. What goes wrong is what `fail` makes of it. EBUSY: it runs, waits, or has itself resumed somebody. EINVAL: it is
+/// not asymmetric. ECANCELED: an abort ended everything meanwhile.
+///
+/// Between coroutines the switch is the last thing that happens here, so that a yield leads straight back to the program:
+/// the processor foresees a return only to where it was called from, and a return that follows a switch is foreseen wrongly.
+#[inline(always)]
+pub fn resume(cid: i32, fail: fn(Errno) -> c_int) -> c_int {
+    let scheduler: *mut Scheduler = slot::get().cast();
+    if !scheduler.is_null() {
+        // SAFETY: this thread's scheduler is valid, and so are the coroutines in its table and the one that runs. One that
+        // is Suspended is asymmetric.
+        unsafe {
+            let me = (*scheduler).running;
+            if let Ok(coroutine) = (*scheduler).coroutines.find(cid)
+                && (*coroutine).state == State::Suspended
+                && !me.is_null()
+                && !(*scheduler).sanitizers.present
+            {
+                link(me, coroutine);
+                return switch::change_plainly(arch::switch_elsewhere, scheduler, me, coroutine);
+            }
+        }
+    }
+    resume_slowly(cid, fail)
+}
+
+/// As [`resume`], in all cases.
+#[cold]
+#[inline(never)]
+fn resume_slowly(cid: i32, fail: fn(Errno) -> c_int) -> c_int {
+    try_resume(cid).unwrap_or_else(fail)
+}
+
+fn try_resume(cid: i32) -> Result<c_int> {
     let (scheduler, coroutine) = find(cid)?;
     // SAFETY: both are valid; a New or Suspended coroutine has a frame, or gets one, that nobody runs on.
     unsafe {
@@ -35,7 +67,7 @@ pub fn resume(cid: i32) -> Result<bool> {
             return Err(Errno(libc::EINVAL));
         }
         match (*coroutine).state {
-            State::Dead => return Ok(false),
+            State::Dead => return Ok(0),
             State::New => {
                 (*scheduler).give_own_stack(coroutine)?;
                 switch::prepare(coroutine);
@@ -44,18 +76,33 @@ pub fn resume(cid: i32) -> Result<bool> {
             _ => return Err(Errno(libc::EBUSY)),
         }
         let me = (*scheduler).running;
+        link(me, coroutine);
+        switch::change(scheduler, me, coroutine);
+        if !me.is_null() {
+            // Somebody else may have freed the coroutine before this one, on a shared stack, had its turn.
+            return Ok((*me).waiter.result);
+        }
+        if (*scheduler).abort {
+            (*scheduler).end_by_abort();
+            return Err(Errno(libc::ECANCELED));
+        }
+        Ok(if (*coroutine).state == State::Dead { 0 } else { cid })
+    }
+}
+
+/// `me`, null for the main program, is about to resume `coroutine`.
+///
+/// # Safety
+/// Both are valid; `me` runs.
+#[inline(always)]
+unsafe fn link(me: *mut Coroutine, coroutine: *mut Coroutine) {
+    // SAFETY: the caller's promise.
+    unsafe {
         (*coroutine).resumer = me;
         (*coroutine).state = State::Running;
         if !me.is_null() {
             (*me).state = State::Resuming;
         }
-        switch::change(scheduler, me, coroutine);
-        if (*scheduler).abort {
-            (*scheduler).end_by_abort();
-            return Err(Errno(libc::ECANCELED));
-        }
-        // Somebody else may have freed it before this one, on a shared stack, had its turn.
-        Ok(if me.is_null() { (*coroutine).state != State::Dead } else { (*me).wake != Wake::Closed })
     }
 }
 
@@ -104,7 +151,7 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
         let resumer = (*me).resumer;
         (*me).resumer = ptr::null_mut();
         if !resumer.is_null() {
-            (*resumer).wake = if (*me).state == State::Dead { Wake::Closed } else { Wake::Ready };
+            (*resumer).waiter.result = if (*me).state == State::Dead { 0 } else { (*me).cid };
         }
         if resumer.is_null() || shared::is_in_place(&raw const (*resumer).stack) {
             if !resumer.is_null() {

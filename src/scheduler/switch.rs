@@ -29,7 +29,7 @@ pub(super) unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to:
     unsafe { change_by(arch::switch_elsewhere, scheduler, from, to) }
 }
 
-type Switch = unsafe extern "C" fn(*mut *mut u8, *mut u8);
+type Switch = unsafe extern "C" fn(*mut *mut u8, *mut u8, usize) -> usize;
 
 /// As [`change`]; `switch` is what suits the places where the two park.
 ///
@@ -47,7 +47,8 @@ unsafe fn change_by(switch: Switch, scheduler: *mut Scheduler, from: *mut Corout
 }
 
 /// As [`change`], without telling the sanitizers. What belongs to each side besides its frame is put away and in place
-/// before the switch, so that nothing is left to do after it.
+/// before the switch, so that nothing is left to do after it. The result is the `waiter.result` that `from` has when it
+/// goes on: where that is all a caller wants, the switch can be its last instruction.
 ///
 /// # Safety
 /// As [`change`].
@@ -57,10 +58,11 @@ pub(super) unsafe fn change_plainly(
     scheduler: *mut Scheduler,
     from: *mut Coroutine,
     to: *mut Coroutine,
-) {
+) -> i32 {
     // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
     unsafe {
         (*scheduler).running = to;
+        let value = if to.is_null() { 0 } else { (*to).waiter.result };
         let (from_sp, from) = side(scheduler, from);
         let (to_sp, to) = side(scheduler, to);
         let errno = (*scheduler).errno;
@@ -71,7 +73,7 @@ pub(super) unsafe fn change_plainly(
             (*from).exceptions = *exceptions;
             *exceptions = (*to).exceptions;
         }
-        switch(from_sp, *to_sp);
+        switch(from_sp, *to_sp, value as u32 as usize) as i32
     }
 }
 
