@@ -123,8 +123,8 @@ pub struct Coroutine {
     pub argument: *mut c_void,
     /// The program's own pointer.
     pub udata: *mut c_void,
-    /// What few coroutines need; null: nothing.
-    pub extras: *mut crate::scheduler::Extras,
+    /// What few coroutines need, of which the scheduler alone knows what it is; null: nothing.
+    pub extras: *mut c_void,
 }
 
 const _: () = assert!(size_of::<Coroutine>() <= 256);

@@ -15,9 +15,9 @@ use crate::sys::{Result, memory};
 use crate::syscall_raw;
 
 /// A coroutine's extras.
-pub struct Extras {
+pub(super) struct Extras {
     /// Its epoll set; -1: none.
-    pub epoll_set: i32,
+    epoll_set: i32,
     /// A descriptor that its present call has opened and that nobody else knows; -1: none.
     held: i32,
     /// The signals that it holds; null: none.
@@ -39,7 +39,7 @@ impl Current {
     /// The calling coroutine's extras, or null.
     pub(super) fn extras(self) -> *mut Extras {
         // SAFETY: the coroutine that runs is valid.
-        unsafe { (*self.coroutine()).extras }
+        unsafe { (*self.coroutine()).extras.cast() }
     }
 
     /// The calling coroutine's extras, made if need be.
@@ -59,9 +59,9 @@ impl Current {
                     h_errno: 0,
                     answers: [ptr::null_mut(); 3],
                 });
-                (*me).extras = extras;
+                (*me).extras = extras.cast();
             }
-            Ok((*me).extras)
+            Ok((*me).extras.cast())
         }
     }
 
@@ -172,7 +172,7 @@ impl Scheduler {
     pub(super) unsafe fn release_extras(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: the caller's promise; extras are null or the coroutine's own.
         unsafe {
-            let extras = (*coroutine).extras;
+            let extras: *mut Extras = (*coroutine).extras.cast();
             if extras.is_null() {
                 return;
             }

@@ -60,7 +60,7 @@ mod watch;
 
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
-pub use extras::{Extras, Held};
+pub use extras::Held;
 #[cfg(feature = "hook")]
 pub use handlers::run_handler;
 pub use helpers::{block_signals as block_helper_signals, set_limits as set_helper_limits};
