@@ -92,9 +92,10 @@ pub struct Coroutine {
     pub switches: u32,
     /// Its place in a ready queue, or in the list of the one thing that it waits on.
     pub waiter: Waiter,
-    /// Where it waits on several things at once: an array on the heap, else null.
+    /// What its present wait has on the heap, and leaves to the coroutine, should that be ended: an array, where it waits on
+    /// several things at once. Null: nothing.
     pub waiters: *mut Waiter,
-    /// How many there are.
+    /// How many waiters there are.
     pub waiter_count: u32,
     /// The deadline of the present wait.
     pub timer: Timer,

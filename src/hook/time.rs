@@ -8,6 +8,7 @@ use libc::{clockid_t, timespec};
 use crate::io::{c_number, time};
 use crate::scheduler::blocked::watched;
 use crate::scheduler::hooked as current;
+use crate::sys::clock::SECOND;
 use crate::sys::next;
 
 /// As libc's; inside a coroutine only the coroutine sleeps, and always to the end.
@@ -16,7 +17,7 @@ pub unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
     watched("sleep", move || {
         match current() {
             Some(current) => {
-                time::sleep(current, u64::from(seconds) * 1_000_000_000);
+                time::sleep(current, u64::from(seconds) * SECOND);
                 0
             }
             // SAFETY: no preconditions.

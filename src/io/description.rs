@@ -10,7 +10,7 @@ use libc::{F_DUPFD, F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, FIONBIO, SOL_SOCKET, sock
 use super::flags::FlagLock;
 use crate::poller::descriptors::{self, flag};
 use crate::scheduler;
-use crate::sys::next;
+use crate::sys::{clock, next};
 
 /// The 64-bit forms of SO_RCVTIMEO and SO_SNDTIMEO (Linux 5.1), which are those of our machines all along.
 const SO_RCVTIMEO_NEW: c_int = 66;
@@ -119,7 +119,7 @@ fn nanoseconds(timeout: timeval) -> u64 {
     if timeout.tv_sec < 0 {
         return 1;
     }
-    (timeout.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(timeout.tv_usec as u64 * 1000)
+    clock::of_timeval(&timeout)
 }
 
 /// `dup`.

@@ -6,7 +6,7 @@ use libc::{c_int, timespec};
 
 use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::Wake;
-use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::clock::{self, Instant, MS, NEVER, SECOND};
 use crate::sys::{Errno, Result};
 
 /// How long to wait, in nanoseconds; `None` for ever.
@@ -28,10 +28,10 @@ pub unsafe fn limit(timeout: *const timespec) -> Result<Limit> {
 
 /// A time in nanoseconds, as far as they reach; EINVAL as the kernel says it.
 pub fn nanoseconds(time: &timespec) -> Result<u64> {
-    if time.tv_sec < 0 || !(0..1_000_000_000).contains(&time.tv_nsec) {
+    if time.tv_sec < 0 || !(0..SECOND as i64).contains(&time.tv_nsec) {
         return Err(Errno(libc::EINVAL));
     }
-    Ok((time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
+    Ok((time.tv_sec as u64).saturating_mul(SECOND).saturating_add(time.tv_nsec as u64))
 }
 
 /// The deadline of a wait that begins now.

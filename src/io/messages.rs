@@ -110,8 +110,7 @@ unsafe fn receive_one(current: Current, fd: c_int, message: *mut mmsghdr, flags:
 }
 
 fn left(end: Instant) -> timespec {
-    let left = end.saturating_sub(clock::now());
-    timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ }
+    clock::timespec(end.saturating_sub(clock::now()))
 }
 
 unsafe fn note_received(list: *const mmsghdr, count: usize) {

@@ -10,7 +10,7 @@ use libc::{POLLIN, POLLOUT, POLLPRI, fd_set, sigset_t, timespec, timeval};
 use super::level::{self, Limit};
 use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::{Current, Wake};
-use crate::sys::clock::{self, Instant, NEVER};
+use crate::sys::clock::{self, Instant, NEVER, SECOND};
 use crate::sys::{Errno, Result, memory};
 use crate::syscall;
 
@@ -35,15 +35,13 @@ pub unsafe fn select(current: Current, count: c_int, sets: Sets, timeout: *mut t
     if timeout.tv_sec < 0 || timeout.tv_usec < 0 {
         return Err(Errno(libc::EINVAL));
     }
-    let limit = (timeout.tv_sec as u64)
-        .saturating_mul(1_000_000_000)
-        .saturating_add((timeout.tv_usec as u64).saturating_mul(1000));
+    let limit = clock::of_timeval(timeout);
     let deadline = clock::after(limit);
     // SAFETY: as above.
     let result = unsafe { wait(current, count, sets, Some(limit), SignalMask::none()) };
     if deadline != NEVER {
         let left = deadline.saturating_sub(clock::now());
-        *timeout = timeval { tv_sec: (left / 1_000_000_000) as i64, tv_usec: (left % 1_000_000_000 / 1000) as i64 };
+        *timeout = timeval { tv_sec: (left / SECOND) as i64, tv_usec: (left % SECOND / 1000) as i64 };
     }
     result
 }

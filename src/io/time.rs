@@ -8,12 +8,12 @@ use libc::{clockid_t, timespec};
 
 use super::level::nanoseconds;
 use crate::scheduler::Current;
-use crate::sys::clock::{self, Instant, MS, NEVER};
+use crate::sys::clock::{self, Instant, NEVER, SECOND};
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
 /// How long a sleep by a clock that can be set, or that counts suspended time, may go without a look at that clock.
-const CLOCK_CHECK: u64 = 1000 * MS;
+const CLOCK_CHECK: u64 = SECOND;
 
 /// Sleeps for `ns` nanoseconds.
 pub fn sleep(current: Current, ns: u64) {
@@ -26,8 +26,7 @@ pub fn sleep(current: Current, ns: u64) {
 
 /// Outside coroutines: lets the thread sleep for `ns` nanoseconds, to the end.
 pub fn sleep_thread(ns: u64) {
-    let end = clock::after(ns);
-    let until = timespec { tv_sec: (end / 1_000_000_000) as _, tv_nsec: (end % 1_000_000_000) as _ };
+    let until = clock::timespec(clock::after(ns));
     loop {
         // SAFETY: `until` is valid for the call, and an absolute sleep writes no rest.
         let slept =

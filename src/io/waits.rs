@@ -217,7 +217,7 @@ fn socket_timeout(fd: c_int, name: c_int) -> u64 {
     if asked.is_err() {
         return 0;
     }
-    (value.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(value.tv_usec as u64 * 1000)
+    clock::of_timeval(&value)
 }
 
 /// An integer option of a socket.

@@ -4,7 +4,7 @@
 use core::ptr;
 
 use super::descriptors::{self, flag};
-use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::syscall::KERNEL_SIGSET;
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
@@ -168,10 +168,7 @@ impl Epoll {
                 let timeout = left.div_ceil(MS).min(i32::MAX as u64);
                 syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
             } else {
-                let timeout = libc::timespec {
-                    tv_sec: (left / 1_000_000_000) as libc::time_t,
-                    tv_nsec: (left % 1_000_000_000) as libc::c_long,
-                };
+                let timeout = clock::timespec(left);
                 syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, KERNEL_SIGSET)
             }
         };

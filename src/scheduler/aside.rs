@@ -67,11 +67,7 @@ pub(super) fn sleep_until(deadline: Instant) {
 
 fn poll(entries: *mut libc::pollfd, count: usize, deadline: Instant) -> Result<Wake> {
     loop {
-        let left = deadline.saturating_sub(clock::now());
-        let timeout = libc::timespec {
-            tv_sec: (left / 1_000_000_000) as libc::time_t,
-            tv_nsec: (left % 1_000_000_000) as libc::c_long,
-        };
+        let timeout = clock::timespec(deadline.saturating_sub(clock::now()));
         let limit = if deadline == NEVER { ptr::null() } else { &raw const timeout };
         // SAFETY: the entries and the limit are valid for the call; no mask.
         match unsafe { syscall!(SYS_ppoll, entries, count, limit, ptr::null::<u64>(), 8) } {

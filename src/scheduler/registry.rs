@@ -14,7 +14,7 @@ use super::{Scheduler, children, helpers, run};
 use crate::arch::slot;
 use crate::coroutine::Wake;
 use crate::poller::{descriptors, epoll};
-use crate::sys::clock::{Instant, NEVER};
+use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::{Errno, Result};
 
 /// A scheduler's place in the registry.
@@ -104,7 +104,7 @@ pub(super) unsafe fn wait_on(condition: *mut libc::pthread_cond_t, until: Instan
         if until == NEVER {
             libc::pthread_cond_wait(condition, REGISTRY.lock.get());
         } else {
-            libc::pthread_cond_timedwait(condition, REGISTRY.lock.get(), &helpers::time_of(until));
+            libc::pthread_cond_timedwait(condition, REGISTRY.lock.get(), &clock::timespec(until));
         }
     }
 }

@@ -312,11 +312,7 @@ impl Scheduler {
 
 /// Sleeps on no descriptor at all; a signal may end it early.
 fn sleep_until(deadline: Instant) {
-    let left = deadline.saturating_sub(clock::now());
-    let timeout = libc::timespec {
-        tv_sec: (left / 1_000_000_000).min(i64::MAX as u64) as libc::time_t,
-        tv_nsec: (left % 1_000_000_000) as libc::c_long,
-    };
+    let timeout = clock::timespec(deadline.saturating_sub(clock::now()));
     // SAFETY: `timeout` is valid for the call; no descriptors, no mask.
     unsafe { syscall_raw!(SYS_ppoll, 0, 0, &raw const timeout, 0, KERNEL_SIGSET) };
 }

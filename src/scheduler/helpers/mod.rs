@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int};
 use core::{mem, ptr};
 
-use libc::{pthread_cond_t, timespec};
+use libc::pthread_cond_t;
 
 use super::offload::{Job, Kind};
 use super::registry;
@@ -232,13 +232,5 @@ pub(super) unsafe fn forked() {
         if (*helpers).ready {
             make_anew(helpers);
         }
-    }
-}
-
-/// A point on the clock as libc has it.
-pub(super) fn time_of(instant: Instant) -> timespec {
-    timespec {
-        tv_sec: (instant / 1_000_000_000).min(i64::MAX as u64) as libc::time_t,
-        tv_nsec: (instant % 1_000_000_000) as libc::c_long,
     }
 }

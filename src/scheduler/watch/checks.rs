@@ -12,11 +12,11 @@ use crate::coroutine::Wake;
 use crate::poller::descriptors;
 use crate::poller::epoll::Added;
 use crate::scheduler::Scheduler;
-use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::clock::{Instant, MS, NEVER, SECOND};
 
 /// How long a trusted wait stays silent before its registration is checked.
 const SOON: Instant = 50 * MS;
-const LATE: Instant = 1000 * MS;
+const LATE: Instant = SECOND;
 
 /// A watch's place in the queues. Zeroed: it is in none.
 pub(super) struct Place {

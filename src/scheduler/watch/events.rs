@@ -19,7 +19,7 @@ pub(super) const OUT: u32 = libc::EPOLLOUT as u32;
 #[inline(always)]
 pub(super) fn interest(events: u32) -> u32 {
     const IN_FORMS: u32 = (libc::POLLRDNORM | libc::POLLRDBAND) as u32;
-    pub(super) const OUT_FORMS: u32 = (libc::POLLWRNORM | libc::POLLWRBAND) as u32;
+    const OUT_FORMS: u32 = (libc::POLLWRNORM | libc::POLLWRBAND) as u32;
     let mut interest = events;
     if events & IN_FORMS != 0 {
         interest |= (libc::EPOLLIN | libc::EPOLLPRI) as u32;

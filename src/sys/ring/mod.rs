@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use libc::c_void;
 
 use super::syscall::KERNEL_SIGSET;
-use super::{Result, memory};
+use super::{Result, clock, memory};
 use crate::syscall;
 
 mod abi;
@@ -180,10 +180,7 @@ impl Ring {
             least_wait: u32,
             timeout: *const libc::timespec,
         }
-        let timeout = limit.map(|limit| libc::timespec {
-            tv_sec: (limit / 1_000_000_000) as libc::time_t,
-            tv_nsec: (limit % 1_000_000_000) as libc::c_long,
-        });
+        let timeout = limit.map(clock::timespec);
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         let argument = Argument { mask: 0, mask_size: KERNEL_SIGSET as u32, least_wait: 0, timeout };
         let flags = enter::GETEVENTS | enter::EXT_ARG | enter::REGISTERED_RING;
