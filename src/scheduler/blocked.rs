@@ -10,8 +10,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::c_int;
 
-use super::{Scheduler, helpers, this};
+use super::{Scheduler, this};
 use crate::sys::clock::{self, Instant, MS};
+use crate::sys::environment;
 use crate::sys::message::Line;
 
 /// What is too long, in nanoseconds; 0: nobody wants to know.
@@ -22,7 +23,7 @@ static LIMIT: AtomicU64 = AtomicU64::new(0);
 static READ_LIMIT: extern "C" fn() = read_limit;
 
 extern "C" fn read_limit() {
-    let ms = helpers::from_environment(c"DYCO_BLOCKED_MS", 1, c_int::MAX).unwrap_or(0);
+    let ms = environment::number(c"DYCO_BLOCKED_MS", 1, c_int::MAX).unwrap_or(0);
     LIMIT.store(ms as Instant * MS, Relaxed);
 }
 

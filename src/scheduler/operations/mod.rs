@@ -17,9 +17,9 @@ use crate::coroutine::{Coroutine, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::tools;
-use crate::sys::Errno;
 use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
+use crate::sys::{Errno, environment};
 use crate::syscall_raw;
 
 mod calls;
@@ -61,11 +61,7 @@ pub struct Operations {
 impl Operations {
     /// Decides how coroutines receive and send.
     pub(super) fn init(&mut self) {
-        // SAFETY: C strings; the environment's words stay as long as nobody changes it meanwhile, as getenv(3) asks.
-        self.chosen = unsafe {
-            let value = libc::getenv(c"DYCO_POLLER".as_ptr());
-            !value.is_null() && libc::strcmp(value, c"io_uring".as_ptr()) == 0
-        };
+        self.chosen = environment::is(c"DYCO_POLLER", c"io_uring");
     }
 
     /// Whether coroutines are in the ring.
