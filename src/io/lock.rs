@@ -11,8 +11,8 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use libc::{F_LOCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_NB, LOCK_UN, SEEK_CUR, c_long, off_t};
 
-use crate::scheduler::Current;
 use crate::scheduler::offload::{Kind, Work};
+use crate::scheduler::{self, Current};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::syscall;
@@ -20,7 +20,8 @@ use crate::syscall;
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Instant = 16 * MS;
 
-/// How many helpers wait for locks at a time; the others are for work that ends sooner.
+/// How many helpers wait for locks at a time: each is a thread. Whoever comes then asks in pauses, and is not queued behind
+/// them: their locks may come free later than his, or only when he has got his.
 const MOST_HELPERS: u32 = 4;
 
 static HELPERS: AtomicU32 = AtomicU32::new(0);
@@ -132,7 +133,8 @@ fn wait_elsewhere(current: Current, fd: c_int, lock: libc::flock) -> Option<Resu
     if !current.can_offload() {
         return None;
     }
-    if HELPERS.fetch_add(1, Relaxed) >= MOST_HELPERS {
+    let most = scheduler::helper_limit().ok()?.min(MOST_HELPERS);
+    if HELPERS.fetch_add(1, Relaxed) >= most {
         HELPERS.fetch_sub(1, Relaxed);
         return None;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! sigwait(3), sigwaitinfo(2) and sigtimedwait(2), pause(2) and sigsuspend(2). The signals of the first three are blocked in the thread, as POSIX asks of the caller; a
-//! signalfd tells when one has come, and the kernel's own call takes it.
+//! sigwait(3), sigwaitinfo(2) and sigtimedwait(2), pause(2) and sigsuspend(2). The signals of the first three are blocked
+//! in the thread, as POSIX asks of the caller; a signalfd tells when one has come, and the kernel's own call takes it.
 
 use core::ffi::c_int;
 
@@ -76,8 +76,8 @@ pub unsafe fn sigwait(current: Current, set: *const sigset_t, signal: *mut c_int
     }
 }
 
-/// `pause`, and with a mask `sigsuspend`: waits until a signal handler has run in the thread, by which coroutine's time
-/// ever; EINTR. Signals that the thread blocks and the mask does not are let through while the mask is applied for a moment.
+/// `pause`, and with a mask `sigsuspend`: waits until a signal handler has run in the thread, whichever coroutine it
+/// has interrupted; EINTR. Signals that the thread blocks and the mask does not are let through while the mask is applied for a moment.
 pub fn suspend(current: Current, mask: SignalMask) -> Errno {
     let wait = || -> Result<()> {
         let before = current.handlers_run();

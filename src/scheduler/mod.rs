@@ -63,6 +63,8 @@ pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resum
 pub use extras::Held;
 #[cfg(feature = "hook")]
 pub use handlers::run_handler;
+#[cfg(feature = "hook")]
+pub use helpers::limit as helper_limit;
 pub use helpers::{block_signals as block_helper_signals, set_limits as set_helper_limits};
 pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};

@@ -10,8 +10,8 @@
 //! All of this is under the registry's lock. `offload` says what a job is.
 
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_int};
-use core::{mem, ptr};
+use core::ffi::c_int;
+use core::mem;
 
 use libc::pthread_cond_t;
 
@@ -19,7 +19,7 @@ use super::offload::{Job, Kind};
 use super::registry;
 use crate::list::{Link, List};
 use crate::sys::clock::{Instant, MS, NEVER};
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, environment};
 
 mod thread;
 
@@ -54,8 +54,6 @@ struct Helpers {
     /// How often the process has forked since its ancestor's beginning: a thread that ran a job then is not in the child.
     forks: u32,
     ready: bool,
-    /// The program's limits are known: by [`set_limits`], or by its environment.
-    limited: bool,
 }
 
 struct Shared(UnsafeCell<Helpers>);
@@ -65,6 +63,9 @@ unsafe impl Sync for Shared {}
 
 // SAFETY: plain data, valid when zero; `helpers` makes it ready.
 static HELPERS: Shared = Shared(UnsafeCell::new(unsafe { mem::zeroed() }));
+
+/// The helpers, with the limits that the environment sets until the program does.
+///
 /// # Safety
 /// Under the registry's lock.
 unsafe fn helpers() -> Result<*mut Helpers> {
@@ -74,13 +75,10 @@ unsafe fn helpers() -> Result<*mut Helpers> {
         if !(*helpers).ready {
             thread::prepare()?;
             make_anew(helpers);
-            if !(*helpers).limited {
-                let threads = from_environment(c"DYCO_OFFLOAD_THREADS", 1, MOST_THREADS);
-                (*helpers).limit = threads.map_or(THREADS, |threads| threads as u32);
-                let idle = from_environment(c"DYCO_OFFLOAD_IDLE", -1, c_int::MAX);
-                (*helpers).idle_time = idle.map_or(IDLE, idle_time);
-                (*helpers).limited = true;
-            }
+            let threads = environment::number(c"DYCO_OFFLOAD_THREADS", 1, MOST_THREADS);
+            (*helpers).limit = threads.map_or(THREADS, |threads| threads as u32);
+            let idle = environment::number(c"DYCO_OFFLOAD_IDLE", -1, c_int::MAX);
+            (*helpers).idle_time = idle.map_or(IDLE, idle_time);
             (*helpers).ready = true;
         }
     }
@@ -114,20 +112,6 @@ fn pool(kind: Kind) -> *mut Pool {
     unsafe { &raw mut (*HELPERS.0.get()).pools[kind as usize] }
 }
 
-/// A number from the environment, if it is one within these bounds.
-pub(super) fn from_environment(name: &CStr, least: c_int, most: c_int) -> Option<c_int> {
-    // SAFETY: a C string; what getenv gives is one, too, or null.
-    unsafe {
-        let value = libc::getenv(name.as_ptr());
-        if value.is_null() || *value == 0 {
-            return None;
-        }
-        let mut end = ptr::null_mut();
-        let number = libc::strtol(value, &mut end, 10);
-        (*end == 0 && (i64::from(least)..=i64::from(most)).contains(&number)).then_some(number as c_int)
-    }
-}
-
 fn idle_time(ms: c_int) -> Instant {
     if ms < 0 { NEVER } else { ms as Instant * MS }
 }
@@ -150,6 +134,13 @@ pub fn set_limits(threads: c_int, idle_ms: c_int) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// How many helpers of each kind there may be.
+#[cfg(feature = "hook")]
+pub fn limit() -> Result<u32> {
+    // SAFETY: under the lock.
+    registry::locked(|| unsafe { helpers().map(|helpers| (*helpers).limit) })
 }
 
 /// Puts a job at the end of the queue and sees to it that somebody will run it. EAGAIN: there are no threads to be had.
