@@ -83,7 +83,8 @@ pub unsafe fn recvfrom(
 }
 
 /// `recv` where it may go by the ring: when there is nothing yet, the kernel puts what comes where the caller wants it.
-/// `None`: try otherwise.
+/// `None`: try otherwise. Not inlined: a coroutine that waits otherwise must not have room for this on its stack.
+#[inline(never)]
 unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t) -> Option<Result<usize>> {
     let (fd, current) = (waits.fd, waits.current());
     let snapshot = descriptors::get(fd);

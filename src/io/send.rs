@@ -69,7 +69,8 @@ pub unsafe fn sendto(
 }
 
 /// `send` where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next time
-/// round. `None`: try otherwise.
+/// round. `None`: try otherwise. Not inlined, as in `receive`.
+#[inline(never)]
 unsafe fn send_by_ring(waits: &mut Waits, buffer: *const c_void, length: size_t) -> Option<Result<usize>> {
     let (snapshot, current) = (descriptors::get(waits.fd), waits.current());
     if !snapshot.stream() || !snapshot.known() || snapshot.shared() || !current.has_company() || waits.is_drained() {
