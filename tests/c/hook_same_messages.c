@@ -182,7 +182,7 @@ static void __attribute__((unused)) receive_later(void *argument) {
     }
 }
 
-static char large[4 << 20] __attribute__((unused));
+static char large[8 << 20] __attribute__((unused));
 
 static void send_calls(void) {
     open_ends();
