@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::program::{Machine, Mode, Program};
-use harness::report::{Outcome, Report};
-use harness::run::{limit_descriptors, run};
+use harness::report::{Outcome, Report, Try};
+use harness::run::{Patience, limit_descriptors, run};
 use harness::{has_command, make, scratch};
 
 /// What a program exits with when the machine lacks what it needs.
@@ -56,14 +56,14 @@ fn test_machine(report: &Report, programs: &[Program], machine: Machine) {
     }
     Report::in_parallel(&cases, |(program, mode)| {
         let name = name(program, *mode);
-        report.try_twice(&name, || {
-            test(program, machine, *mode, &scratch(&format!("programs/{}", name.replace(' ', "/"))))
+        report.try_twice(&name, |this_try| {
+            test(program, machine, *mode, this_try, &scratch(&format!("programs/{}", name.replace(' ', "/"))))
         });
     });
 }
 
 /// Builds and runs a program in `folder`.
-fn test(program: &Program, machine: Machine, mode: Mode, folder: &Path) -> Outcome {
+fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Outcome {
     if let Some(missing) = program.missing() {
         return Outcome::Skipped(format!("needs {missing}"));
     }
@@ -79,7 +79,10 @@ fn test(program: &Program, machine: Machine, mode: Mode, folder: &Path) -> Outco
     if !limit_descriptors(&mut command, program.descriptors) {
         return Outcome::Skipped("may not open that many descriptors here".to_string());
     }
-    let limit = program.limit * if machine == Machine::Native { 1 } else { 5 };
+    let (slower, longer) = if machine == Machine::Native { (1, 1) } else { (4, 5) };
+    let patience = Patience::now(slower, this_try);
+    patience.tell(&mut command);
+    let limit = patience.limit(program.limit * longer);
     let ended = match run(&mut command, limit, &folder.join("output")) {
         Ok(ended) => ended,
         Err(error) => return Outcome::Failed(format!("{command:?}: {error}")),
@@ -97,5 +100,5 @@ fn test(program: &Program, machine: Machine, mode: Mode, folder: &Path) -> Outco
             return Outcome::Passed;
         }
     };
-    Outcome::Failed(format!("{}\n--- {reason}; to repeat: {}", ended.output.trim_end(), binary.display()))
+    ended.failure(format!("{}\n--- {reason}; to repeat: {}", ended.output.trim_end(), binary.display()))
 }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::report::{Outcome, Report};
-use harness::run::{limit_descriptors, run};
+use harness::report::{Outcome, Report, Try};
+use harness::run::{Patience, limit_descriptors, run};
 use harness::server::find_command;
 use harness::{library_dir, root, scratch};
 
@@ -127,7 +127,7 @@ fn main() {
             Ok(place) => {
                 let bench = Bench { folder, place, talk: OnceCell::new() };
                 for case in wanted {
-                    report.try_twice(&format!("{} {case}", client.name), || bench.test(case));
+                    report.try_twice(&format!("{} {case}", client.name), |this_try| bench.test(case, this_try));
                 }
             }
             Err(why) => report.add(client.name, Outcome::Failed(why), began.elapsed()),
@@ -195,32 +195,34 @@ struct Bench {
 }
 
 impl Bench {
-    fn test(&self, case: &str) -> Outcome {
+    fn test(&self, case: &str, this_try: Try) -> Outcome {
+        let patience = Patience::now(1, this_try);
         let result = match case.split_once(' ') {
-            Some(("coroutines", name)) => self.run("coroutines", link(name)).map(|says| print!("{says}")),
-            Some(("threads", name)) => self.run("threads", link(name)).map(|_| ()),
-            Some(("talk", "inside")) => self.talk("talk-inside", Link::Shared),
-            Some(("talk", name)) => self.talk("talk", link(name)),
-            _ => self.rate(),
+            Some(("coroutines", name)) => self.run("coroutines", link(name), patience).map(|says| print!("{says}")),
+            Some(("threads", name)) => self.run("threads", link(name), patience).map(|_| ()),
+            Some(("talk", "inside")) => self.talk("talk-inside", Link::Shared, patience),
+            Some(("talk", name)) => self.talk("talk", link(name), patience),
+            _ => self.rate(patience),
         };
         match result {
             Ok(()) => Outcome::Passed,
-            Err(why) => Outcome::Failed(why),
+            Err(why) => Outcome::Doubtful(why),
         }
     }
 
     /// Runs a mode of the program, and returns what it says.
-    fn run(&self, mode: &str, link: Link) -> Result<String, String> {
+    fn run(&self, mode: &str, link: Link, patience: Patience) -> Result<String, String> {
         let name = Link::ALL.iter().find(|(other, _)| *other == link).expect("all are there").1;
         let mut command = Command::new(self.folder.join(if link == Link::Preload { "plain" } else { name }));
         command.arg(mode).args(&self.place.args).current_dir(&self.folder);
         if link == Link::Preload {
             command.env("LD_PRELOAD", library_dir().join("libdyco.so"));
         }
+        patience.tell(&mut command);
         limit_descriptors(&mut command, Some(1024));
         let log = self.folder.join(format!("{mode}-{name}.log"));
-        let ended =
-            run(&mut command, Duration::from_secs(60), &log).map_err(|error| format!("{command:?}: {error}"))?;
+        let ended = run(&mut command, patience.limit(Duration::from_secs(60)), &log)
+            .map_err(|error| format!("{command:?}: {error}"))?;
         match ended.output.strip_suffix("test_done\n") {
             Some(says) if ended.status.is_some_and(|status| status.success()) => Ok(says.to_string()),
             _ => Err(format!("{}\n--- {:?}; to repeat: {command:?}", ended.output.trim_end(), ended.status)),
@@ -228,9 +230,9 @@ impl Bench {
     }
 
     /// Whether the program says what it says without the library.
-    fn talk(&self, mode: &str, link: Link) -> Result<(), String> {
-        let wanted = self.talk.get_or_init(|| self.run("talk", Link::Plain)).clone()?;
-        let says = self.run(mode, link)?;
+    fn talk(&self, mode: &str, link: Link, patience: Patience) -> Result<(), String> {
+        let wanted = self.talk.get_or_init(|| self.run("talk", Link::Plain, patience)).clone()?;
+        let says = self.run(mode, link, patience)?;
         if says == wanted {
             return Ok(());
         }
@@ -240,7 +242,7 @@ impl Bench {
 
     /// Compares the times of quick calls in a thread, with and without the library: the best of several runs. What is
     /// allowed is the noise of a busy machine; the ratios are what to look at.
-    fn rate(&self) -> Result<(), String> {
+    fn rate(&self, patience: Patience) -> Result<(), String> {
         const LINKS: [Link; 3] = [Link::Plain, Link::Shared, Link::Preload];
         let mut best = [f64::INFINITY; 3];
         let mut ratios = [0.0; 2];
@@ -249,7 +251,7 @@ impl Bench {
             for turn in 0..LINKS.len() {
                 // In turn, so that none has the better processor each time.
                 let index = (turn + round) % LINKS.len();
-                let says = self.run("rate", LINKS[index])?;
+                let says = self.run("rate", LINKS[index], patience)?;
                 let time = says.split(' ').next().and_then(|number| number.parse::<f64>().ok());
                 best[index] = best[index].min(time.ok_or(says)?);
             }

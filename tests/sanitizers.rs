@@ -5,8 +5,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use harness::report::{Outcome, Report};
-use harness::run::{limit_descriptors, run};
+use harness::report::{Outcome, Report, Try};
+use harness::run::{Patience, limit_descriptors, run};
 use harness::{certificate, has_command, library_dir, root, scratch};
 
 /// What watches a program.
@@ -23,6 +23,14 @@ impl Tool {
             Tool::Valgrind => "valgrind",
             Tool::Address => "asan",
             Tool::Thread => "tsan",
+        }
+    }
+
+    /// How much more patience programs need under it.
+    const fn slower(self) -> u32 {
+        match self {
+            Tool::Valgrind | Tool::Thread => 4,
+            Tool::Address => 2,
         }
     }
 }
@@ -128,12 +136,12 @@ fn main() {
         library_dir();
     }
     Report::in_parallel(&cases, |(tool, (name, argument, _), title)| {
-        report.try_twice(title, || test(*tool, name, argument, title));
+        report.try_twice(title, |this_try| test(*tool, name, argument, this_try, title));
     });
     report.finish()
 }
 
-fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
+fn test(tool: Tool, name: &str, argument: &str, this_try: Try, title: &str) -> Outcome {
     if tool == Tool::Valgrind && !has_command("valgrind") {
         return Outcome::Skipped("needs valgrind".to_string());
     }
@@ -178,7 +186,9 @@ fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
     command.env("TSAN_OPTIONS", "allocator_may_return_null=1");
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
     limit_descriptors(&mut command, Some(4096));
-    let ended = match run(&mut command, Duration::from_secs(120), &folder.join("output")) {
+    let patience = Patience::now(tool.slower(), this_try);
+    patience.tell(&mut command);
+    let ended = match run(&mut command, patience.limit(Duration::from_secs(120)), &folder.join("output")) {
         Ok(ended) => ended,
         Err(error) => return Outcome::Failed(format!("{command:?}: {error}")),
     };
@@ -189,7 +199,7 @@ fn test(tool: Tool, name: &str, argument: &str, title: &str) -> Outcome {
             Outcome::Passed
         }
         status => {
-            Outcome::Failed(format!("{}\n--- {status:?}; to repeat: {}", ended.output.trim_end(), binary.display()))
+            ended.failure(format!("{}\n--- {status:?}; to repeat: {}", ended.output.trim_end(), binary.display()))
         }
     }
 }

@@ -22,7 +22,7 @@ static void expect(const char *bytes, size_t length, size_t offset) {
     ({ \
         int64_t slow_began = now_ms(); \
         long long slow_result = (long long)(call); \
-        CHECK_BETWEEN(now_ms() - slow_began, DELAY - 1, 10000); \
+        CHECK_TOOK(now_ms() - slow_began, DELAY - 1, 10000); \
         slow_result; \
     })
 
@@ -101,8 +101,8 @@ static void crowd(size_t own_stack) {
     int64_t began = now_ms();
     run_with_ticker();
     CHECK_EQ(finished, COROUTINES);
-    CHECK_BETWEEN(ticker_gap, 0, 50);
-    CHECK_BETWEEN(now_ms() - began, 17 * DELAY, 17 * DELAY * COROUTINES * 3 / 4); /* the kernel lets writers wait for one another */
+    CHECK_TOOK(ticker_gap, 0, 50);
+    CHECK_TOOK(now_ms() - began, 17 * DELAY, 17 * DELAY * COROUTINES * 3 / 4); /* the kernel lets writers wait for one another */
 }
 
 /* --- where nobody has asked, the thread waits */
@@ -178,7 +178,7 @@ static void ended(void) {
         spawn(aborts, NULL);
         int64_t began = now_ms();
         CHECK_EQ(dyco_schedule_run(), -1);
-        CHECK_BETWEEN(now_ms() - began, DELAY - 1, 5000); /* the helpers used their memory */
+        CHECK_TOOK(now_ms() - began, DELAY - 1, 5000); /* the helpers used their memory */
         dyco_schedule_free(NULL);
         warm_up();
         CHECK_EQ(dyco_hook_files(1), 0); /* the setting went with the scheduler */

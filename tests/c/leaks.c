@@ -4,8 +4,8 @@
  * After ten rounds of anything, open descriptors and the heap are where they were.
  */
 #include "core.h"
+#include "heap.h"
 
-#include <malloc.h>
 #include <sys/socket.h>
 
 #if defined __x86_64__
@@ -16,20 +16,6 @@
 
 static char memory[100][8192];
 static int ends[2], may_end_early;
-
-/* Bytes that glibc keeps for a thread's next malloc count as used: without that cache the numbers are exact. Where the
- * program cannot start itself anew (an emulator), they are not. */
-static size_t tolerance(char **argv) {
-    if (getenv("GLIBC_TUNABLES")) return 0;
-    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
-    execv("/proc/self/exe", argv);
-    return 65536;
-}
-
-static size_t heap(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
 
 static void mixed(void *argument) {
     struct pollfd items[2] = {{ends[0], POLLIN, 0}, {-1, POLLIN, 0}};
@@ -116,7 +102,7 @@ static void refused(void) {
 }
 
 int main(int argc, char **argv) {
-    size_t slack = tolerance(argv);
+    size_t slack = heap_start(argv);
     (void)argc;
     void (*const rounds[])(void) = {finish, aborted, finish, freed, finish, refused};
     CHECK_EQ(pipe(ends), 0);

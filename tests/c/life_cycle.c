@@ -5,8 +5,8 @@
  * Nothing is left, neither a descriptor nor a byte.
  */
 #include "sync.h"
+#include "heap.h"
 
-#include <malloc.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -22,19 +22,6 @@ static struct sockaddr_un crowded_at = {.sun_family = AF_UNIX};
 static socklen_t crowded_length;
 static int connecting[2], next_connecting;
 static pid_t child;
-
-/* Bytes that glibc keeps for a thread's next malloc count as used: without that cache the numbers are exact. */
-static size_t tolerance(char **argv) {
-    if (getenv("GLIBC_TUNABLES")) return 0;
-    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
-    execv("/proc/self/exe", argv);
-    return 65536;
-}
-
-static size_t heap(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
 
 /* ---- What others wait for meanwhile; only an end from outside comes, or the objects' end ---- */
 
@@ -384,7 +371,7 @@ static void prepare(void) {
 }
 
 int main(int argc, char **argv) {
-    size_t slack = tolerance(argv), bytes = 0;
+    size_t slack = heap_start(argv), bytes = 0;
     int fds = 0, status, wanted = argc > 1 ? atoi(argv[1]) : 1000;
     prepare();
     for (int i = 0; i < wanted; i++) {

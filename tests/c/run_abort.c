@@ -12,13 +12,13 @@ static int sockets[2];
 static void sleeps(void *argument) {
     (void)argument;
     ran++;
-    dyco_coroutine_sleep(argument ? UINT32_MAX : 3000);
+    dyco_coroutine_sleep(argument ? UINT32_MAX : 100000);
     after++;
 }
 
 static void reads(void *argument) {
     ran++;
-    dyco_coroutine_waitRead(ends[0], argument ? 3000 : -1);
+    dyco_coroutine_waitRead(ends[0], argument ? 100000 : -1);
     after++;
 }
 
@@ -33,7 +33,7 @@ static void receives(void *argument) {
 static void polls(void *argument) {
     struct pollfd items[2] = {{ends[0], POLLIN, 0}, {sockets[0], POLLIN, 0}};
     ran++;
-    poll(items, 2, argument ? 3000 : -1);
+    poll(items, 2, argument ? 100000 : -1);
     after++;
 }
 

@@ -53,14 +53,14 @@ static inline void say(const char *format, ...) {
         int64_t takes_begin = now_ns(); \
         statement; \
         int64_t takes_least = dyco_coroutine_coroID() > 0 ? (ms) * 1000000LL : (ms) * 500000LL; \
-        CHECK_BETWEEN(now_ns() - takes_begin, takes_least, ((ms) + 4000) * 1000000LL); \
+        CHECK_TOOK(now_ns() - takes_begin, takes_least, ((ms) + 4000) * 1000000LL); \
     } while (0)
 
 /* What the last `after` does ends the call, so long after `after` was called: the call itself may begin late. */
 #define COMES(ms, statement) \
     do { \
         statement; \
-        CHECK_BETWEEN(now_ns() - after_called, (ms) * 1000000LL, ((ms) + 4000) * 1000000LL); \
+        CHECK_TOOK(now_ns() - after_called, (ms) * 1000000LL, ((ms) + 4000) * 1000000LL); \
     } while (0)
 
 static inline void *same_thread(void *p) {
@@ -95,7 +95,7 @@ static inline int fds_left(void) {
 static inline void same_named(const char *name, void (*scenario)(void)) {
     pthread_t thread;
     int fds = fds_left();
-    alarm(30);
+    alarm(30 * (unsigned)patience());
     transcripts[0][0] = transcripts[1][0] = 0;
     transcript = transcripts[0];
     CHECK_EQ(pthread_create(&thread, NULL, same_thread, &scenario), 0);

@@ -25,6 +25,7 @@
 #ifndef QUICK_CALLS
 #define QUICK_CALLS 1000
 #endif
+#define BATCHES 20
 
 /* Connects the client with this number. */
 static void *client_open(int number);
@@ -102,8 +103,8 @@ static void run_coroutines(void) {
     printf("%d coroutines: set-up %d ms, calls %d ms, ticker at most %d ms apart, %zu bytes of stack\n", CLIENTS,
            (int)(begun_at - opened_at), (int)(ended_at - begun_at), ticker_gap, stack_used);
     fflush(stdout);
-    CHECK_BETWEEN(ended_at - begun_at, WAIT_MS - 10, 2 * WAIT_MS - 1);
-    CHECK_BETWEEN(ticker_gap, 0, 5 + LATE_MS);
+    CHECK_TOOK(ended_at - begun_at, WAIT_MS - 10, 2 * WAIT_MS - 1);
+    CHECK_TOOK(ticker_gap, 0, 5 + LATE_MS);
     CHECK(stack_used < STACK_SIZE * 3 / 4);
 }
 
@@ -141,7 +142,7 @@ static void run_threads(void) {
     begun_at = now_ms();
     for (int i = 0; i <= CLIENTS; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
     printf("%d threads: calls %d ms\n", CLIENTS, (int)(ended_at - begun_at));
-    CHECK_BETWEEN(ended_at - begun_at, WAIT_MS - 10, 2 * WAIT_MS - 1);
+    CHECK_TOOK(ended_at - begun_at, WAIT_MS - 10, 2 * WAIT_MS - 1);
 }
 
 static void *talk_thread(void *argument) {
@@ -152,13 +153,14 @@ static void *talk_thread(void *argument) {
 static void *rate_thread(void *argument) {
     void *client = client_open(0);
     int64_t best = INT64_MAX;
-    for (int batch = 0; batch < 5; batch++) {
+    /* A batch is short, so that on a busy machine some have the processor to themselves. */
+    for (int batch = 0; batch < 5 * BATCHES; batch++) {
         int64_t began = now_ns();
-        for (int i = 0; i < QUICK_CALLS; i++) client_quick(client, i);
+        for (int i = 0; i < QUICK_CALLS / BATCHES; i++) client_quick(client, i);
         if (now_ns() - began < best) best = now_ns() - began;
     }
     client_close(client);
-    printf("%lld ns a call\n", (long long)(best / QUICK_CALLS));
+    printf("%lld ns a call\n", (long long)(best / (QUICK_CALLS / BATCHES)));
     return argument;
 }
 

@@ -8,12 +8,58 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::report::{Outcome, Try};
+
 /// How a program ended.
 pub struct Ended {
     /// None: it did not end in time, and was killed.
     pub status: Option<ExitStatus>,
     /// What it wrote to stdout and stderr.
     pub output: String,
+}
+
+/// What a test program exits with when only a time was too long (TEST_LATE in tests/c/test.h).
+const LATE: i32 = 75;
+
+/// How much slower than on an idle machine things may go.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// By what there is to do for each processor.
+    load: u32,
+    factor: u32,
+}
+
+impl Patience {
+    /// Under a tool that slows programs down `tool` times, on this machine as it is now.
+    pub fn now(tool: u32, this_try: Try) -> Patience {
+        let waiting =
+            fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+        let processors = std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
+        let load = (waiting.unwrap_or(0.0) / processors).ceil().clamp(1.0, 4.0) as u32;
+        let most = if this_try == Try::First { 8 } else { 16 };
+        let factor = (tool * load * if this_try == Try::First { 1 } else { 4 }).min(most);
+        Patience { load, factor }
+    }
+
+    /// Tells the program of it.
+    pub fn tell(self, command: &mut Command) {
+        command.env("DYCO_TEST_PATIENCE", self.factor.to_string());
+    }
+
+    /// A limit for the whole program.
+    pub fn limit(self, usual: Duration) -> Duration {
+        usual * self.load
+    }
+}
+
+impl Ended {
+    /// A failure, for that reason: doubtful if the program was only late.
+    pub fn failure(&self, why: String) -> Outcome {
+        match self.status.map(|status| status.code()) {
+            Some(Some(LATE)) => Outcome::Doubtful(why),
+            _ => Outcome::Failed(why),
+        }
+    }
 }
 
 /// Runs the command, without input; its output goes through the file `log`. Whatever it leaves behind in its process
