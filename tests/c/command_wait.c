@@ -192,9 +192,6 @@ static void lasts(void *argument) {
     TEST_FAIL("came back");
 }
 
-/* What commands read, that are to last until it is closed. */
-#define LASTING 9
-
 static void lasts_piped(void *argument) {
     pclose(popen(argument, "r"));
     TEST_FAIL("came back");
@@ -213,21 +210,24 @@ static void ended(void) {
     struct sigaction now;
     size_t before = 0;
     int fds = count_fds(), ends[2];
+    char command[64], quiet[80];
     CHECK(signal(SIGINT, handler) != SIG_ERR);
     for (int round = 0; round < 6; round++) {
-        CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
-        CHECK_EQ(dup2(ends[0], LASTING), LASTING);
-        CHECK_EQ(close(ends[0]), 0);
+        /* They last until we close the other end. */
+        CHECK_EQ(pipe(ends), 0);
+        CHECK_EQ(fcntl(ends[1], F_SETFD, FD_CLOEXEC), 0);
+        snprintf(command, sizeof command, "read x </proc/self/fd/%d || :", ends[0]);
+        snprintf(quiet, sizeof quiet, "exec >&-; %s", command);
         for (int i = 0; i < 4; i++) {
-            spawn(lasts, "read x <&9 || :");
-            spawn(lasts_piped, "exec >&-; read x <&9 || :");
+            spawn(lasts, command);
+            spawn(lasts_piped, quiet);
         }
         spawn(aborts, NULL);
         CHECK_EQ(dyco_schedule_run(), -1);
         CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
         CHECK(now.sa_handler == handler);
         CHECK_EQ(close(ends[1]), 0);
-        CHECK_EQ(close(LASTING), 0);
+        CHECK_EQ(close(ends[0]), 0);
         /* They are the program's now. */
         int status;
         for (int i = 0; i < 8; i++) {
