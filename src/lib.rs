@@ -12,8 +12,8 @@
 //!    arch   sys        switches, thread-local words; system calls, errno, memory, clock
 //! ```
 //!
-//! A scheduler belongs to its thread, and so do its coroutines; what threads share is `poller::descriptors`,
-//! `scheduler::registry` and the inboxes. Glossary: to *park* is to stop running until *unparked*; a *waiter* is a place
+//! A scheduler belongs to its thread, and so do its coroutines; what threads share is `poller::descriptors`, and under the
+//! lock of `scheduler::registry` the inboxes, the helper threads and their jobs, and the children. Glossary: to *park* is to stop running until *unparked*; a *waiter* is a place
 //! where a coroutine waits; a *watch* is a descriptor waited for; a *slot* is a shared stack; a *generation* tells
 //! one life of a descriptor number from the next.
 //!
