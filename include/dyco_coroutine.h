@@ -909,7 +909,8 @@ ptrdiff_t dyco_channel_recv(dyco_channel *chan,
                             int timeout);
 
 /**
- * Destroys a channel: every coroutine that waits on it returns 0.
+ * Destroys a channel: every coroutine that waits on it returns 0. A
+ * message in it that nobody has received is lost.
  *
  * Sets *chan to NULL. NULL, and a pointer to NULL, are ignored. While
  * coroutines of another thread wait on it, nothing happens, and errno is

@@ -92,7 +92,8 @@ unsafe fn pass(chan: *mut dyco_channel, buf: *mut c_void, size: usize, timeout: 
     transferred(unsafe { channel::pass(chan.cast(), buf, size, timeout, side) })
 }
 
-/// Destroys a channel: every coroutine that waits on it returns 0.
+/// Destroys a channel: every coroutine that waits on it returns 0. A
+/// message in it that nobody has received is lost.
 ///
 /// Sets *chan to NULL. NULL, and a pointer to NULL, are ignored. While
 /// coroutines of another thread wait on it, nothing happens, and errno is

@@ -10,6 +10,7 @@ use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
 use crate::list::List;
 use crate::poller::descriptors;
+use crate::stack::Kind;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result};
 
@@ -285,6 +286,43 @@ pub unsafe fn wake_first(list: *mut List, wake: Woken) -> bool {
         (*scheduler).unpark((*link.cast::<Waiter>()).coroutine, wake);
     }
     true
+}
+
+/// What [`offer`] says of a message that others cannot read.
+pub const PRIVATE: u32 = u32::MAX;
+
+/// Offers a message of the coroutine that runs to who wakes it from its next wait: the tag to wait with, which is the
+/// message's size, or [`PRIVATE`] for one on a shared stack: others do not see that in place.
+#[inline(always)]
+pub fn offer(message: *const u8, size: usize) -> u32 {
+    let Some(current) = current() else { return PRIVATE };
+    let me = current.coroutine();
+    // SAFETY: the running coroutine is valid.
+    unsafe {
+        (*me).message = message;
+        let away = (*me).stack.kind == Kind::Shared && (*me).stack.contains(message);
+        if away { PRIVATE } else { u32::try_from(size).unwrap_or(PRIVATE) }
+    }
+}
+
+/// As [`wake_first`], if `wanted` accepts the waiter's message, see [`offer`], and its tag, which it may change.
+///
+/// # Safety
+/// The list is this thread's, and all on it have waited with a tag that [`offer`] gave.
+#[inline(always)]
+pub unsafe fn wake_first_if(list: *mut List, wake: Woken, wanted: impl FnOnce(*const u8, &mut u32) -> bool) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let link = (*list).first();
+        if link.is_null() {
+            return false;
+        }
+        let waiter: *mut Waiter = link.cast();
+        if !wanted((*(*waiter).coroutine).message, &mut (*waiter).events) {
+            return false;
+        }
+        wake_first(list, wake)
+    }
 }
 
 /// Wakes those on a list of [`Current::wait_in`] whose tag `wanted` accepts, and may change, in order, and says how many.

@@ -73,6 +73,16 @@ impl Queue {
         unsafe { scheduler::wake_first(&raw mut (*queue).waiters, Wake::Ready) }
     }
 
+    /// As [`Queue::wake_first`], if `wanted` accepts the waiter's message and tag; it may change the tag.
+    ///
+    /// # Safety
+    /// As for [`Queue::wake_first`], and all who wait do so with a tag of [`scheduler::offer`].
+    #[inline(always)]
+    pub unsafe fn wake_first_if(queue: *mut Queue, wanted: impl FnOnce(*const u8, &mut u32) -> bool) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { scheduler::wake_first_if(&raw mut (*queue).waiters, Wake::Ready, wanted) }
+    }
+
     /// Wakes all whose tag `wanted` accepts, and may change, in order, and says how many.
     ///
     /// # Safety

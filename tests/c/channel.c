@@ -93,6 +93,69 @@ static void crowd(void) {
     dyco_channel_destroy(&chan);
 }
 
+/* ---- Messages that wait with their senders ---- */
+
+/* On shared stacks, some of them not in place meanwhile, and on stacks of their own: what arrives is what was sent. */
+static void send_local(void *argument) {
+    char text[64];
+    int number = (int)(intptr_t)argument;
+    memset(text, 'A' + number, sizeof text);
+    CHECK_EQ(dyco_channel_send(chan, text, (size_t)number + 1, -1), number + 1);
+    memset(text, '!', sizeof text);
+}
+
+static void receive_all(void *argument) {
+    char text[64], wanted[64];
+    (void)argument;
+    for (int number = 0; number < 50; number++) {
+        memset(wanted, 'A' + number, sizeof wanted);
+        CHECK_EQ(dyco_channel_recv(chan, text, sizeof text, -1), number + 1);
+        CHECK_EQ(memcmp(text, wanted, (size_t)number + 1), 0);
+    }
+    CHECK_FAILS(dyco_channel_recv(chan, text, sizeof text, 0), -1, ETIMEDOUT);
+}
+
+static void from_all_stacks(void) {
+    chan = dyco_channel_create(64);
+    for (intptr_t number = 0; number < 50; number++) {
+        int cid = spawn(send_local, (void *)number);
+        if (number % 3 == 1) CHECK_EQ(dyco_coroutine_setStack(cid, NULL, DYCO_DEFAULT_STACKSIZE), 1);
+        if (number % 3 == 2) CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
+    }
+    spawn(receive_all, NULL);
+    run_all();
+    dyco_channel_destroy(&chan);
+}
+
+/* A message that has been put for its sender is sent, whatever happens before the sender runs again. */
+static void send_static(void *argument) {
+    static const char text[] = "abcd";
+    int number = (int)(intptr_t)argument;
+    CHECK_EQ(dyco_channel_send(chan, text + number, 1, number ? 100 : -1), 1);
+    note('s');
+}
+
+static void receives_late(void *argument) {
+    char byte;
+    (void)argument;
+    CHECK_EQ(dyco_channel_recv(chan, &byte, 1, 0), 1); /* the first has sent, the others wait */
+    note(byte);
+    for (int64_t end = now_ns() + 150000000; now_ns() < end;) {}
+    CHECK_EQ(dyco_channel_recv(chan, &byte, 1, 0), 1);
+    note(byte);
+    CHECK_EQ(dyco_channel_recv(chan, &byte, 1, 0), 1);
+    note(byte);
+    dyco_channel_destroy(&chan); /* with the last message in it */
+}
+
+static void put_for_them(void) {
+    chan = dyco_channel_create(1);
+    for (intptr_t number = 0; number < 4; number++) spawn(send_static, (void *)number);
+    spawn(receives_late, NULL);
+    run_all();
+    CHECK_TRACE("sabcsss");
+}
+
 /* ---- Lengths ---- */
 
 static void lengths(void *argument) {
@@ -261,6 +324,8 @@ int main(void) {
     order();
     no_overtaking();
     crowd();
+    from_all_stacks();
+    put_for_them();
     in_coroutine(lengths, NULL);
     too_long();
     gone();
