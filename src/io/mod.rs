@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Operations that may wait: each tries without blocking, and parks the coroutine where libc would have made the
 //! thread wait. They make raw system calls and return error numbers; `errno` is set by who calls them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `waits`, `flags` | what most of them stand on: one call's waits for a descriptor, O_NONBLOCK as the program has it |
+//! | `socket`, `accept`, `connect` | sockets: making them, connections |
+//! | `receive`, `send`, `messages`, `control` | and what goes over them |
+//! | `file`, `pieces`, `terminal`, `transfer` | read and write of any descriptor, sendfile and splice |
+//! | `open`, `pipe`, `close`, `description` | descriptors: their births, ends, flags, other numbers |
+//! | `files`, `lock` | files on disk, for threads that ask for it; file locks |
+//! | `poll`, `select`, `epoll`, `level`, `signal_mask` | waiting for any of several descriptors |
+//! | `wait`, `epoll_set` | the same as `dyco_*` functions |
+//! | `time`, `signal_wait`, `child`, `command`, `mutex` | waiting for other things |
+//! | `signal`, `offload`, `tls` | signals, blocking functions, TLS as `dyco_*` functions |
+//! | `names`, `stream` | what waits inside libc: looking names up, stdio |
+//! | `handlers`, `hooks` | what the hooks have to know: signal handlers; whether the program reaches them |
 
 // Without the hooks some of them have no caller.
 #![cfg_attr(not(feature = "hook"), allow(dead_code))]
