@@ -37,15 +37,6 @@ static void looks_up(void *argument) {
     expect_host(name, number);
 }
 
-static int count_threads(void) {
-    int count = 0;
-    DIR *dir = opendir("/proc/self/task");
-    CHECK(dir != NULL);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 /* --- while the helpers are busy */
 
 static void literals(void *argument) {

@@ -96,16 +96,6 @@ static void many(int threads, int jobs) {
         for (int i = 0; i < jobs; i++) CHECK_EQ(order[i], i);
 }
 
-/* Threads of the process. */
-static int count_threads(void) {
-    int count = 0;
-    DIR *dir = opendir("/proc/self/task");
-    CHECK(dir != NULL);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 static void expect_threads(int wanted) {
     int64_t until = now_ms() + 5000;
     while (count_threads() != wanted && now_ms() < until) pause_ms(5);

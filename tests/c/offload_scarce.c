@@ -86,15 +86,6 @@ static void *scarce_descriptors(void *argument) {
     return argument;
 }
 
-static int count_threads(void) {
-    int count = 0;
-    DIR *dir = opendir("/proc/self/task");
-    CHECK(dir != NULL);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 /* DYCO_OFFLOAD_THREADS=2, DYCO_OFFLOAD_IDLE=100. */
 static void by_environment(void) {
     started = 0;

@@ -130,6 +130,17 @@ static inline int count_fds(void) {
     return count - 1; /* without the directory's own */
 }
 
+/* Threads of the process. */
+static inline int count_threads(void) {
+    int count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    if (!dir) TEST_FAIL("opendir /proc/self/task: %s", strerror(errno));
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
 /* Resident memory of the process. */
 static inline long rss_kb(void) {
     long total = 0, resident = 0;
