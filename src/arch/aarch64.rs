@@ -71,17 +71,22 @@ unsafe extern "C" fn entry() {
     )
 }
 
-/// The caller's floating-point control state, as a first frame holds it.
+/// Writes the caller's floating-point control state to `place`, as a first frame holds it.
+///
+/// # Safety
+/// `place` is writable.
 #[inline(always)]
-pub fn float_control() -> usize {
+pub unsafe fn store_float_control(place: *mut usize) {
     let fpcr;
-    // SAFETY: reads a register.
-    unsafe { asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags)) };
-    fpcr
+    // SAFETY: reads a register; the caller gives the room.
+    unsafe {
+        asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags));
+        *place = fpcr;
+    }
 }
 
 /// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return, under the
-/// floating-point control state that [`float_control`] gave.
+/// floating-point control state that [`store_float_control`] gave.
 ///
 /// # Safety
 /// The 192 bytes below `top` are writable and unused.

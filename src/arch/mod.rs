@@ -17,11 +17,11 @@ mod x86_64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::weak_address;
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{float_control, prefetch, prepare, slot, stack_pointer, switch, switch as switch_elsewhere};
+pub use aarch64::{prefetch, prepare, slot, stack_pointer, store_float_control, switch, switch as switch_elsewhere};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::weak_address;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{float_control, prefetch, prepare, slot, stack_pointer, switch, switch_elsewhere};
+pub use x86_64::{prefetch, prepare, slot, stack_pointer, store_float_control, switch, switch_elsewhere};
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("libdyco knows x86_64 and aarch64; docs/porting.md says what a port needs");

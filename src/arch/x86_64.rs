@@ -103,19 +103,20 @@ unsafe extern "C" fn entry() {
     naked_asm!(".cfi_startproc", ".cfi_undefined rip", "endbr64", "mov rdi, r12", "call r13", "ud2", ".cfi_endproc",)
 }
 
-/// The caller's floating-point control state, as a first frame holds it.
+/// Writes the caller's floating-point control state to `place`, as a first frame holds it.
+///
+/// # Safety
+/// `place` is writable, and zero.
 #[inline(always)]
-pub fn float_control() -> usize {
-    let (mut mxcsr, mut control) = (0u32, 0u16);
-    // SAFETY: stores the two registers.
+pub unsafe fn store_float_control(place: *mut usize) {
+    // SAFETY: the caller gives the room. Read back at once, the two would have to wait for their stores.
     unsafe {
-        asm!("stmxcsr dword ptr [{}]", "fnstcw word ptr [{}]", in(reg) &mut mxcsr, in(reg) &mut control, options(nostack));
-    }
-    usize::from(control) << 32 | mxcsr as usize
+        asm!("stmxcsr dword ptr [{0}]", "fnstcw word ptr [{0} + 4]", in(reg) place, options(nostack, preserves_flags))
+    };
 }
 
 /// Builds the first frame below `top`: when continued, it calls `function(argument)`, which must not return, under the
-/// floating-point control state that [`float_control`] gave.
+/// floating-point control state that [`store_float_control`] gave.
 ///
 /// # Safety
 /// The 80 bytes below `top` are writable and unused.

@@ -38,7 +38,7 @@ pub(super) fn make(entry: Entry, argument: *mut c_void) -> Result<(*mut Schedule
         (*coroutine).timer.init();
         (*coroutine).entry = Some(entry);
         (*coroutine).argument = argument;
-        (*coroutine).float_control = arch::float_control();
+        arch::store_float_control(&raw mut (*coroutine).float_control);
         Ok((scheduler, coroutine))
     }
 }

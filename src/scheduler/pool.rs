@@ -195,7 +195,7 @@ impl Pool {
 
     fn wake_obtainers(&mut self) {
         // A scheduler that is being freed wakes nobody.
-        while this().is_some() && self.available() > 0 {
+        while !self.obtainers.is_empty() && this().is_some() && self.available() > 0 {
             // SAFETY: obtainers are this thread's coroutines: `adopt` has checked.
             if !unsafe { super::wake_first(&raw mut self.obtainers, Wake::Ready) } {
                 break;

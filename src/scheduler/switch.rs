@@ -209,8 +209,11 @@ impl Scheduler {
 
     /// From the loop: runs `next` until somebody comes back to the loop. ENOMEM: it could not be put in place.
     ///
+    /// Part of the loop: a return that follows a switch would be foreseen wrongly.
+    ///
     /// # Safety
     /// No coroutine runs; `next` is on no list, New or Ready.
+    #[inline(always)]
     pub unsafe fn resume(scheduler: *mut Scheduler, next: *mut Coroutine) -> Result<()> {
         // SAFETY: the caller's promise: nobody runs on any slot.
         unsafe {
