@@ -193,34 +193,9 @@ pub mod slot {
         }
     }
 
-    /// Bits of the second word.
-    const VFORK: u64 = 1;
-    const HOOKS_OFF: u64 = 2;
-
-    /// Whether this is a vfork child, which runs in its parent's memory.
+    /// The second word: bits that `arch::slot` knows.
     #[inline(always)]
-    pub fn in_vfork() -> bool {
-        marks() & VFORK != 0
-    }
-
-    /// Whether the program has switched the hooks off for this thread.
-    pub fn are_hooks_off() -> bool {
-        marks() & HOOKS_OFF != 0
-    }
-
-    /// Notes that it has, or has switched them on.
-    pub fn set_hooks_off(off: bool) {
-        let marks = marks() & !HOOKS_OFF | if off { HOOKS_OFF } else { 0 };
-        // SAFETY: writes this thread's own word.
-        unsafe {
-            asm!("mrs {t}, tpidr_el0", "adrp {p}, :gottprel:dyco_vfork_mark",
-                "ldr {p}, [{p}, :gottprel_lo12:dyco_vfork_mark]", "str {v}, [{t}, {p}]",
-                t = out(reg) _, p = out(reg) _, v = in(reg) marks, options(nostack, preserves_flags));
-        }
-    }
-
-    #[inline(always)]
-    fn marks() -> u64 {
+    pub fn marks() -> u64 {
         let v: u64;
         // SAFETY: reads this thread's own word.
         unsafe {
@@ -229,5 +204,15 @@ pub mod slot {
                 t = out(reg) _, v = out(reg) v, options(nostack, readonly, preserves_flags));
         }
         v
+    }
+
+    /// Sets the second word.
+    pub fn set_marks(marks: u64) {
+        // SAFETY: writes this thread's own word.
+        unsafe {
+            asm!("mrs {t}, tpidr_el0", "adrp {p}, :gottprel:dyco_vfork_mark",
+                "ldr {p}, [{p}, :gottprel_lo12:dyco_vfork_mark]", "str {v}, [{t}, {p}]",
+                t = out(reg) _, p = out(reg) _, v = in(reg) marks, options(nostack, preserves_flags));
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! - `switch(save, to, value)`: parks the caller's frame and continues the frame at `to`, where `value` is returned;
 //! - `switch_elsewhere`: the same, best where the two park at different places in the code;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
-//! - `slot`: the thread-local words that say which scheduler the thread has.
+//! - `slot`: the thread-local words, which say which scheduler the thread has and where it is, and how to read and set them.
 //!
 //! A saved frame holds the callee-saved registers and the floating-point control state, and is resumed at
 //! the address where it was saved. The first frame ends the chain of frames for debuggers and unwinders.
@@ -17,11 +17,44 @@ mod x86_64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::weak_address;
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{prefetch, prepare, slot, stack_pointer, store_float_control, switch, switch as switch_elsewhere};
+pub use aarch64::{prefetch, prepare, stack_pointer, store_float_control, switch, switch as switch_elsewhere};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::weak_address;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{prefetch, prepare, slot, stack_pointer, store_float_control, switch, switch_elsewhere};
+pub use x86_64::{prefetch, prepare, stack_pointer, store_float_control, switch, switch_elsewhere};
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("libdyco knows x86_64 and aarch64; docs/porting.md says what a port needs");
+
+/// The thread-local words.
+pub mod slot {
+    #[cfg(target_arch = "aarch64")]
+    use super::aarch64::slot::{marks, set_marks};
+    #[cfg(target_arch = "x86_64")]
+    use super::x86_64::slot::{marks, set_marks};
+
+    #[cfg(target_arch = "aarch64")]
+    pub use super::aarch64::slot::{get, set};
+    #[cfg(target_arch = "x86_64")]
+    pub use super::x86_64::slot::{get, set};
+
+    /// Bits of the second word. The vfork wrapper sets the first one.
+    const VFORK: u64 = 1;
+    const HOOKS_OFF: u64 = 2;
+
+    /// Whether this is a vfork child, which runs in its parent's memory.
+    #[inline(always)]
+    pub fn in_vfork() -> bool {
+        marks() & VFORK != 0
+    }
+
+    /// Whether the program has switched the hooks off for this thread.
+    pub fn are_hooks_off() -> bool {
+        marks() & HOOKS_OFF != 0
+    }
+
+    /// Notes that it has, or has switched them on.
+    pub fn set_hooks_off(off: bool) {
+        set_marks(marks() & !HOOKS_OFF | if off { HOOKS_OFF } else { 0 });
+    }
+}
