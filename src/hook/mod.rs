@@ -11,6 +11,7 @@ mod fortify;
 mod handlers;
 mod lock;
 mod mutex;
+mod nameless;
 mod names;
 mod open;
 mod poll;

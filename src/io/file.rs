@@ -18,8 +18,8 @@ use super::files::{self, Transfer};
 use super::flags::FlagLock;
 use super::pieces::{ABSURD, MOST_BYTES, Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
-use super::{Caller, Waits, receive, send, terminal};
-use crate::poller::descriptors;
+use super::{Caller, Waits, receive, remembered, send, terminal};
+use crate::poller::descriptors::{self, Snapshot};
 use crate::scheduler::{Current, Direction, Wake};
 use crate::sys::clock;
 use crate::sys::{Errno, Result};
@@ -39,14 +39,21 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
         return unsafe { syscall!(SYS_read, fd, buffer, length) };
     }
     let length = length.min(MOST_BYTES);
-    if descriptors::get(fd).socket() {
+    let snapshot = descriptors::get(fd);
+    if snapshot.socket() {
         // SAFETY: the caller's promise.
         match unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) } {
             Err(NOT_A_SOCKET) => descriptors::forget(fd),
             result => return result,
         }
+    } else if snapshot.kind_known() {
+        let piece = iovec { iov_base: buffer, iov_len: length };
+        // SAFETY: one piece, the caller's buffer.
+        if let Some(result) = unsafe { remembered::read(current, fd, snapshot, &raw const piece, 1) } {
+            return result;
+        }
     }
-    match kind_for(current, fd)? {
+    match kind_for(current, fd, snapshot)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) },
         kind => {
@@ -62,7 +69,14 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
 /// # Safety
 /// As readv(2).
 pub unsafe fn readv(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    match kind_for(current, fd)? {
+    let snapshot = descriptors::get(fd);
+    if snapshot.kind_known()
+        // SAFETY: the caller's promise.
+        && let Some(result) = unsafe { remembered::read(current, fd, snapshot, list, count) }
+    {
+        return result;
+    }
+    match kind_for(current, fd, snapshot)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { receive::readv(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
@@ -81,14 +95,20 @@ pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: 
         return unsafe { syscall!(SYS_write, fd, buffer, length) };
     }
     let length = length.min(MOST_BYTES);
-    if descriptors::get(fd).socket() {
+    let snapshot = descriptors::get(fd);
+    if snapshot.socket() {
         // SAFETY: the caller's promise.
         match unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) } {
             Err(NOT_A_SOCKET) => descriptors::forget(fd),
             result => return result,
         }
+    } else if snapshot.kind_known() {
+        // SAFETY: the caller's promise.
+        if let Some(result) = unsafe { remembered::write_one(current, fd, snapshot, buffer, length) } {
+            return result;
+        }
     }
-    match kind_for(current, fd)? {
+    match kind_for(current, fd, snapshot)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { send::send(Caller::Libc(current), fd, buffer, length, 0) },
         // SAFETY: the caller's promise.
@@ -106,7 +126,14 @@ pub unsafe fn write(current: Current, fd: c_int, buffer: *const c_void, length: 
 /// # Safety
 /// As writev(2).
 pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
-    match kind_for(current, fd)? {
+    let snapshot = descriptors::get(fd);
+    if snapshot.kind_known()
+        // SAFETY: the caller's promise.
+        && let Some(result) = unsafe { remembered::write(current, fd, snapshot, list, count) }
+    {
+        return result;
+    }
+    match kind_for(current, fd, snapshot)? {
         // SAFETY: the caller's promise.
         libc::S_IFSOCK => unsafe { send::writev(Caller::Libc(current), fd, list, count) },
         // SAFETY: the caller's promise.
@@ -115,11 +142,13 @@ pub unsafe fn writev(current: Current, fd: c_int, list: *const iovec, count: c_i
 }
 
 /// The kind of signalfds, inotify descriptors and others that have no name.
-const NAMELESS: mode_t = 0;
+pub const NAMELESS: mode_t = 0;
 
 /// As [`kind`]. Where files must not hold up the thread, asking what a file is must not either.
-fn kind_for(current: Current, fd: c_int) -> Result<mode_t> {
-    if current.wants_files() { files::kind(fd) } else { kind(fd) }
+fn kind_for(current: Current, fd: c_int, snapshot: Snapshot) -> Result<mode_t> {
+    let kind = if current.wants_files() { files::kind(fd) } else { kind(fd) }?;
+    remembered::agrees(fd, snapshot, kind);
+    Ok(kind)
 }
 
 /// What a descriptor is: S_IFREG and its like, or [`NAMELESS`].
@@ -319,7 +348,7 @@ unsafe fn write_file(
 }
 
 /// Goes on writing what is left after `done` bytes: a write to a pipe that blocks returns when all is written.
-fn finish_pipe(waits: &mut Waits, mut pieces: Pieces, mut done: usize) -> usize {
+pub fn finish_pipe(waits: &mut Waits, mut pieces: Pieces, mut done: usize) -> usize {
     let total = pieces.left();
     pieces.advance(done);
     while done < total {

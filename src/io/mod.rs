@@ -42,6 +42,7 @@ pub mod lock;
 pub mod messages;
 #[cfg(feature = "hook")]
 pub mod mutex;
+pub mod nameless;
 #[cfg(feature = "hook")]
 pub mod names;
 pub mod offload;
@@ -50,6 +51,7 @@ pub mod pieces;
 pub mod pipe;
 pub mod poll;
 pub mod receive;
+pub mod remembered;
 pub mod select;
 pub mod send;
 pub mod signal;

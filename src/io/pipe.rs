@@ -12,7 +12,7 @@ use crate::scheduler::in_vfork_child;
 /// `ends` is what libc's pipe2 was given.
 pub unsafe fn note(result: c_int, ends: *const c_int, flags: c_int) -> c_int {
     if result == 0 && !in_vfork_child() {
-        let facts = if flags & libc::O_NONBLOCK != 0 { flag::NONBLOCK } else { 0 };
+        let facts = if flags & libc::O_NONBLOCK != 0 { flag::PIPE | flag::NONBLOCK } else { flag::PIPE };
         for index in 0..2 {
             // SAFETY: libc has just filled in two numbers.
             descriptors::born(unsafe { *ends.add(index) }, facts);

@@ -38,6 +38,16 @@ pub mod flag {
     pub const INTERNAL: u32 = 256;
     /// A socket whose close may wait for its peer (SO_LINGER).
     pub const LINGERS: u32 = 512;
+    /// An end of a pipe. This and the next two are what it was born as: see `io::remembered` for how they are doubted.
+    pub const PIPE: u32 = 1 << 10;
+    /// A file without a name that can be read: an eventfd, a timerfd and the like.
+    pub const NAMELESS: u32 = 1 << 11;
+    /// An eventfd.
+    pub const EVENT: u32 = 1 << 12;
+    /// A read cannot be asked not to wait.
+    pub const READ_WAITS: u32 = 1 << 13;
+    /// A write cannot be asked not to wait.
+    pub const WRITE_WAITS: u32 = 1 << 14;
 }
 
 /// Numbers from here on are never known.
@@ -150,6 +160,12 @@ impl Snapshot {
     #[inline(always)]
     pub fn lingers(self) -> bool {
         self.flags & flag::LINGERS != 0
+    }
+
+    /// Whether it was born as a pipe or a file without a name.
+    #[inline(always)]
+    pub fn kind_known(self) -> bool {
+        self.known() && self.flags & (flag::PIPE | flag::NAMELESS) != 0
     }
 
     /// Whether it is a poller's.

@@ -3,9 +3,10 @@
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
-use libc::{iovec, loff_t, off_t, size_t, ssize_t};
+use libc::{iovec, loff_t, off_t, sigset_t, size_t, ssize_t};
 
 use super::{int, size};
+use crate::sys::syscall::KERNEL_SIGSET;
 use crate::syscall_raw;
 
 next_definitions! {
@@ -51,6 +52,23 @@ next_definitions! {
     }
     fn pipe(ends: *mut c_int) -> c_int { int(syscall_raw!(SYS_pipe2, ends, 0)) }
     fn pipe2(ends: *mut c_int, flags: c_int) -> c_int { int(syscall_raw!(SYS_pipe2, ends, flags)) }
+    fn eventfd(count: c_uint, flags: c_int) -> c_int { int(syscall_raw!(SYS_eventfd2, count, flags)) }
+    fn eventfd_read(fd: c_int, count: *mut u64) -> c_int {
+        if size(syscall_raw!(SYS_read, fd, count, 8)) == 8 { 0 } else { -1 }
+    }
+    fn eventfd_write(fd: c_int, count: u64) -> c_int {
+        if size(syscall_raw!(SYS_write, fd, &raw const count, 8)) == 8 { 0 } else { -1 }
+    }
+    fn timerfd_create(clock: c_int, flags: c_int) -> c_int { int(syscall_raw!(SYS_timerfd_create, clock, flags)) }
+    fn signalfd(fd: c_int, mask: *const sigset_t, flags: c_int) -> c_int {
+        int(syscall_raw!(SYS_signalfd4, fd, mask, KERNEL_SIGSET, flags))
+    }
+    fn inotify_init() -> c_int { int(syscall_raw!(SYS_inotify_init1, 0)) }
+    fn inotify_init1(flags: c_int) -> c_int { int(syscall_raw!(SYS_inotify_init1, flags)) }
+    fn epoll_create(size: c_int) -> c_int {
+        int(if size > 0 { syscall_raw!(SYS_epoll_create1, 0) } else { -libc::EINVAL as isize })
+    }
+    fn epoll_create1(flags: c_int) -> c_int { int(syscall_raw!(SYS_epoll_create1, flags)) }
     fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
         int(syscall_raw!(SYS_close_range, first, last, flags))
     }
