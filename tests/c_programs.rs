@@ -100,5 +100,6 @@ fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: 
             return Outcome::Passed;
         }
     };
-    ended.failure(format!("{}\n--- {reason}; to repeat: {}", ended.output.trim_end(), binary.display()))
+    let why = format!("{}\n--- {reason}; to repeat: {}", ended.output.trim_end(), binary.display());
+    ended.failure(why, machine == Machine::Aarch64)
 }

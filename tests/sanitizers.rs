@@ -199,7 +199,7 @@ fn test(tool: Tool, name: &str, argument: &str, this_try: Try, title: &str) -> O
             Outcome::Passed
         }
         status => {
-            ended.failure(format!("{}\n--- {status:?}; to repeat: {}", ended.output.trim_end(), binary.display()))
+            ended.failure(format!("{}\n--- {status:?}; to repeat: {}", ended.output.trim_end(), binary.display()), true)
         }
     }
 }

@@ -66,7 +66,7 @@ static void results(void *argument) {
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
     child = child_that(3, 0);
     dyco_coroutine_sleep(20);
-    CHECK_EQ(dyco_signal_waitchild(child, NULL, 5000), child);
+    CHECK_EQ(dyco_signal_waitchild(child, NULL, 5000 * patience()), child);
 
     /* Stopped is not ended. */
     child = child_that(0, 10000);
@@ -124,7 +124,7 @@ static void takes_any(void *argument) {
     own = child_that(55, 40);
     CHECK_EQ(dyco_signal_waitchild(-1, &status, -1), own);
     CHECK_EQ(status, 55 << 8);
-    CHECK_ERRNO(dyco_signal_waitchild(-1, &status, 5000), ECHILD); /* when the claimed ones are gone */
+    CHECK_ERRNO(dyco_signal_waitchild(-1, &status, 5000 * patience()), ECHILD); /* when the claimed ones are gone */
     finished++;
 }
 
@@ -147,7 +147,7 @@ static void times_out(void *argument) {
     (void)argument;
     pid_t child = child_that(0, 500);
     CHECK_EQ(dyco_signal_waitchild(-1, &status, 30), 0);
-    CHECK_EQ(dyco_signal_waitchild(-1, &status, 5000), child);
+    CHECK_EQ(dyco_signal_waitchild(-1, &status, 5000 * patience()), child);
 }
 
 static void forgotten(void *argument) {
@@ -170,7 +170,7 @@ int main(int argc, char **argv) {
     pid_t child = child_that(9, 300);
     CHECK_EQ(dyco_signal_waitchild(child, &status, 0), 0);
     CHECK_EQ(dyco_signal_waitchild(child, &status, 5), 0);
-    CHECK_EQ(dyco_signal_waitchild(child, &status, 5000), child);
+    CHECK_EQ(dyco_signal_waitchild(child, &status, 5000 * patience()), child);
     CHECK_EQ(status, 9 << 8);
     child = child_that(8, 10);
     CHECK_EQ(dyco_signal_waitchild(-1, &status, -1), child);

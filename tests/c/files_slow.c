@@ -132,7 +132,7 @@ static void asked_or_not(void) {
         spawn(reads, &fd);
         spawn(counts, NULL);
         run_all();
-        if (on) CHECK_BETWEEN(other_ran, 5, DELAY + 1000);
+        if (on) CHECK_BETWEEN(other_ran, 3, DELAY + 1000);
         else CHECK_BETWEEN(other_ran, 0, 2);
     }
     close(fd);

@@ -27,12 +27,23 @@ static void holder(void *argument) {
         if (info.ssi_signo == SIGTERM) break;
         if (info.ssi_signo == (uint32_t)SIGRTMIN) {
             CHECK_EQ(info.ssi_int, of_process[thread][index]); /* in order, none missing */
-            of_process[thread][index]++;
+            __atomic_add_fetch(&of_process[thread][index], 1, __ATOMIC_SEQ_CST);
         } else {
             of_thread[thread][index]++;
         }
     }
     __atomic_add_fetch(&finished, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Every holder has got that many: of two threads that each read a signal, either may post first. */
+static void await_all(int count) {
+    for (int holder = 0; holder < THREADS * HOLDERS; holder++) {
+        int64_t until = now_ms() + 20000;
+        while (__atomic_load_n(&of_process[holder / HOLDERS][holder % HOLDERS], __ATOMIC_SEQ_CST) < count) {
+            CHECK(now_ms() < until);
+            usleep(500);
+        }
+    }
 }
 
 static void *run(void *argument) {
@@ -55,8 +66,7 @@ int main(void) {
     for (int i = 0; i < ROUNDS; i++) {
         union sigval value = {.sival_int = i};
         CHECK_EQ(sigqueue(getpid(), SIGRTMIN, value), 0);
-        /* One after the other: of two threads that each read one, either may post first. */
-        usleep(20000);
+        await_all(i + 1);
         if (i % 10 == 0) CHECK_EQ(pthread_kill(threads[2], SIGUSR1), 0);
     }
     usleep(20000);

@@ -53,10 +53,11 @@ impl Patience {
 }
 
 impl Ended {
-    /// A failure, for that reason: doubtful if the program was only late.
-    pub fn failure(&self, why: String) -> Outcome {
+    /// A failure, for that reason: doubtful if the program was only late, or ran under a tool that has its own moods.
+    pub fn failure(&self, why: String, under_tool: bool) -> Outcome {
         match self.status.map(|status| status.code()) {
             Some(Some(LATE)) => Outcome::Doubtful(why),
+            _ if under_tool => Outcome::Doubtful(why),
             _ => Outcome::Failed(why),
         }
     }
