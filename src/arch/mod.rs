@@ -4,7 +4,8 @@
 //! - `switch(save, to, value)`: parks the caller's frame and continues the frame at `to`, where `value` is returned;
 //! - `switch_elsewhere`: the same, best where the two park at different places in the code;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
-//! - `slot`: the thread-local words, which say which scheduler the thread has and where it is, and how to read and set them.
+//! - `slot`: two thread-local words, which say what scheduler the thread has, whether it is a vfork child's, and whether
+//!   its hooks are off.
 //!
 //! A saved frame holds the callee-saved registers and the floating-point control state, and is resumed at
 //! the address where it was saved. The first frame ends the chain of frames for debuggers and unwinders.
