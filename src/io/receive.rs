@@ -186,7 +186,13 @@ pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int)
 pub fn take(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<Option<usize>> {
     loop {
         match attempt() {
-            Err(EAGAIN) if waits.is_shut_down() => return Ok(None),
+            // What came between the two looks is there for another try.
+            Err(EAGAIN) if waits.is_shut_down() => {
+                return match attempt() {
+                    Err(EAGAIN) => Ok(None),
+                    result => result.map(Some),
+                };
+            }
             Err(EAGAIN) => waits.park()?,
             result => return result.map(Some),
         }
