@@ -42,14 +42,14 @@ static void reads(void) {
     char b[16];
     int fd;
     after(150, open_write, NULL);
-    TAKES(120, fd = TRY_FD(open(fifo, O_RDONLY | O_CLOEXEC)));
+    COMES(150, fd = TRY_FD(open(fifo, O_RDONLY | O_CLOEXEC)));
     flags(fd);
-    TAKES(100, TRY(read(fd, b, sizeof b)));
-    TAKES(100, TRY(read(fd, b, sizeof b)));
+    COMES(350, TRY(read(fd, b, sizeof b)));
+    COMES(550, TRY(read(fd, b, sizeof b)));
     CHECK_EQ(close(fd), 0);
     /* One who has come and gone is enough. */
     after(150, open_and_go, NULL);
-    TAKES(120, fd = TRY_FD(openat(AT_FDCWD, fifo, O_RDONLY)));
+    COMES(150, fd = TRY_FD(openat(AT_FDCWD, fifo, O_RDONLY)));
     TRY(read(fd, b, sizeof b));
     CHECK_EQ(close(fd), 0);
     fd = TRY_FD(open(fifo, O_RDONLY | O_NONBLOCK));
@@ -68,13 +68,13 @@ static void reads(void) {
 static void writes(void) {
     int fd;
     after(150, open_read, NULL);
-    TAKES(120, fd = TRY_FD(open64(fifo, O_WRONLY | O_APPEND)));
+    COMES(150, fd = TRY_FD(open64(fifo, O_WRONLY | O_APPEND)));
     flags(fd);
     TRY(write(fd, "hello", 5));
     CHECK_EQ(close(fd), 0);
     usleep(400000);
     after(150, open_read, NULL);
-    TAKES(120, fd = TRY_FD(creat(fifo, 0600)));
+    COMES(150, fd = TRY_FD(creat(fifo, 0600)));
     flags(fd);
     CHECK_EQ(close(fd), 0);
     usleep(400000);

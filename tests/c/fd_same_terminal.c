@@ -38,6 +38,17 @@ static void type(void *argument) {
     CHECK_EQ(write(ends[1], text, strlen(text)), (ssize_t)strlen(text));
 }
 
+/* Not in the frame of a coroutine that waits. */
+static char *line[] = {"half a li", "ne\n"}, *four[] = {"ab", "cd"}, *half[] = {"half", "\n"};
+
+/* The halves are apart in one thread: of two, either may come first. */
+static void type_halves(void *argument) {
+    char **halves = argument;
+    type(halves[0]);
+    usleep(60000);
+    type(halves[1]);
+}
+
 static void show(ssize_t n, const char *text) {
     say("  ");
     for (ssize_t i = 0; i < n; i++) say(text[i] >= ' ' ? "%c" : "\\%o", text[i]);
@@ -56,8 +67,7 @@ static void lines(void) {
     struct iovec pieces[2] = {{b, 2}, {c, sizeof c}};
     int waiting = -1;
     terminal(0);
-    after(30, type, "half a li");
-    after(90, type, "ne\n");
+    after(30, type_halves, line);
     COMES(90, READ(ends[0], 100));
     after(30, type, "mistakx\177e\n");
     READ(ends[0], 100);
@@ -97,8 +107,7 @@ static void lines(void) {
 static void characters(void) {
     terminal(1);
     set_counts(3, 0);
-    after(30, type, "ab");
-    after(90, type, "cd");
+    after(30, type_halves, four);
     COMES(90, READ(ends[0], 100));
     after(30, type, "abcd");
     READ(ends[0], 2);
@@ -219,9 +228,8 @@ static void waits(void) {
     terminal(0);
     entry = (struct pollfd){ends[0], POLLIN, 99};
     TRY(poll(&entry, 1, 20));
-    after(30, type, "half");
-    after(80, type, "\n");
-    COMES(80, TRY(poll(&entry, 1, 5000)));
+    after(30, type_halves, half);
+    COMES(90, TRY(poll(&entry, 1, 5000)));
     say("%x\n", entry.revents);
     READ(ends[0], 100);
     CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event), 0);
