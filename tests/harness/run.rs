@@ -32,10 +32,8 @@ pub struct Patience {
 impl Patience {
     /// Under a tool that slows programs down `tool` times, on this machine as it is now.
     pub fn now(tool: u32, this_try: Try) -> Patience {
-        let waiting =
-            fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
         let processors = std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
-        let load = (waiting.unwrap_or(0.0) / processors).ceil().clamp(1.0, 4.0) as u32;
+        let load = (load_average() / processors).ceil().clamp(1.0, 4.0) as u32;
         let most = if this_try == Try::First { 8 } else { 16 };
         let factor = (tool * load * if this_try == Try::First { 1 } else { 4 }).min(most);
         Patience { load, factor }
@@ -52,12 +50,19 @@ impl Patience {
     }
 }
 
+/// How many threads have been at work lately.
+fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
+
 impl Ended {
-    /// A failure, for that reason: doubtful if the program was only late, or ran under a tool that has its own moods.
+    /// A failure, for that reason: doubtful if the program was only late, ran under a tool that has its own moods, or had to
+    /// share the machine. What fails alone on an idle machine has failed.
     pub fn failure(&self, why: String, under_tool: bool) -> Outcome {
         match self.status.map(|status| status.code()) {
             Some(Some(LATE)) => Outcome::Doubtful(why),
-            _ if under_tool => Outcome::Doubtful(why),
+            _ if under_tool || load_average() >= 1.0 => Outcome::Doubtful(why),
             _ => Outcome::Failed(why),
         }
     }
