@@ -26,13 +26,13 @@ static void waits(void) {
     TRY(sigwait(&set, &number));
     say("%d\n", number);
     after(100, kills, (void *)SIGUSR2);
-    TAKES(80, TRY(sigwait(&set, &number)));
+    COMES(100, TRY(sigwait(&set, &number)));
     say("%d\n", number);
     after(100, queues, (void *)(intptr_t)SIGRTMIN);
-    TAKES(80, TRY(sigwaitinfo(&set, &info)));
+    COMES(100, TRY(sigwaitinfo(&set, &info)));
     say("%d %d %d\n", info.si_signo == SIGRTMIN, info.si_code, info.si_value.sival_int);
     after(100, kills, (void *)SIGUSR1);
-    TAKES(80, TRY(sigwaitinfo(&set, NULL)));
+    COMES(100, TRY(sigwaitinfo(&set, NULL)));
     CHECK_EQ(raise(SIGUSR2), 0);
     TRY(sigwaitinfo(&set, &info));
     say("%d %d\n", info.si_code, info.si_pid == getpid());
@@ -44,7 +44,7 @@ static void waits(void) {
     TRY(sigtimedwait(&set, &info, &limit));
     limit = (struct timespec){10, 0};
     after(100, kills, (void *)SIGUSR2);
-    TAKES(80, TRY(sigtimedwait(&set, &info, &limit)));
+    COMES(100, TRY(sigtimedwait(&set, &info, &limit)));
     say("%d\n", info.si_signo);
     limit = (struct timespec){0, 1000000000};
     TRY(sigtimedwait(&set, &info, &limit));
