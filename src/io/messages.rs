@@ -55,8 +55,19 @@ pub unsafe fn recvmmsg(
             attempt()
         } else {
             // Each message has the socket's whole timeout.
-            receive::take(&mut Waits::of_socket(Caller::Libc(current), fd, Direction::Read), attempt)
-                .map(|got| got.unwrap_or(0))
+            let mut waits = Waits::of_socket(Caller::Libc(current), fd, Direction::Read);
+            // SAFETY: after a try the kernel has read the first of the messages that are left.
+            let wants_nothing = || unsafe { Pieces::of_message(&(*list.add(done)).msg_hdr).left() == 0 };
+            receive::take(&mut waits, wants_nothing, attempt).map(|got| {
+                got.unwrap_or_else(|| {
+                    // SAFETY: the same message, which the caller lets us write.
+                    unsafe {
+                        receive::make_empty(&raw mut (*list.add(done)).msg_hdr);
+                        (*list.add(done)).msg_len = 0;
+                    }
+                    1
+                })
+            })
         };
         let received = match received {
             Err(error) if done == 0 => return Err(error),

@@ -60,10 +60,10 @@ pub unsafe fn recvfrom(
             return result;
         }
     }
-    if waits.is_drained() {
+    if waits.is_drained() && length > 0 {
         waits.park()?;
     }
-    let Some(got) = take(&mut waits, attempt)? else {
+    let Some(got) = take(&mut waits, || length == 0, attempt)? else {
         if !address.is_null() && !address_length.is_null() {
             // SAFETY: the caller's promise.
             unsafe { *address_length = 0 };
@@ -116,12 +116,12 @@ pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_
         unsafe { syscall!(SYS_recvmsg, fd, message, flags | libc::MSG_DONTWAIT) }
     };
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
-    let got = if flags & NEVER_WAITS != 0 { Some(attempt()?) } else { take(&mut waits, attempt)? };
+    // SAFETY: after a try the kernel has read the message.
+    let wants_nothing = || unsafe { Pieces::of_message(&*message).left() == 0 };
+    let got = if flags & NEVER_WAITS != 0 { Some(attempt()?) } else { take(&mut waits, wants_nothing, attempt)? };
     let Some(got) = got else {
         // SAFETY: the kernel has just read the message; the caller's promise is that it may be written.
-        unsafe { (*message).msg_namelen = 0 };
-        // SAFETY: as above.
-        unsafe { ((*message).msg_controllen, (*message).msg_flags) = (0, 0) };
+        unsafe { make_empty(message) };
         return Ok(0);
     };
     // SAFETY: the kernel has just filled the message in, so it and its pieces can be read.
@@ -140,6 +140,15 @@ pub unsafe fn recvmsg(caller: Caller, fd: c_int, message: *mut msghdr, flags: c_
         note_emptied(&waits, flags);
     }
     Ok(got)
+}
+
+/// The message is that of a socket that is shut down.
+///
+/// # Safety
+/// The message may be written.
+pub unsafe fn make_empty(message: *mut msghdr) {
+    // SAFETY: the caller's promise.
+    unsafe { ((*message).msg_namelen, (*message).msg_controllen, (*message).msg_flags) = (0, 0, 0) };
 }
 
 /// Notes what has come with a message that was received outside coroutines, if it was; gives `result` back.
@@ -161,7 +170,8 @@ pub unsafe fn note(result: ssize_t, message: *const msghdr) -> ssize_t {
 pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int) -> Result<usize> {
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     // preadv2 and not recvmsg, which would take a datagram also when there is no room for a byte.
-    let got = take(&mut waits, || {
+    let never_nothing = || false;
+    let got = take(&mut waits, never_nothing, || {
         // SAFETY: the caller's promise.
         match unsafe { read_nowait(fd, list, count) } {
             // Linux before 6.4.
@@ -181,9 +191,14 @@ pub unsafe fn readv(caller: Caller, fd: c_int, list: *const iovec, count: c_int)
     Ok(got)
 }
 
-/// Tries, and waits, until a try does something else than fail with EAGAIN; `None` of a socket that is shut down.
+/// Tries, and waits, until a try does something else than fail with EAGAIN; `None`, no bytes, of a socket that is shut
+/// down, and of TCP after the wait when there is room for nothing, which `wants_nothing` says after a try.
 #[inline(always)]
-pub fn take(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<Option<usize>> {
+pub fn take(
+    waits: &mut Waits,
+    wants_nothing: impl Fn() -> bool,
+    mut attempt: impl FnMut() -> Result<usize>,
+) -> Result<Option<usize>> {
     loop {
         match attempt() {
             // What came between the two looks is there for another try.
@@ -193,8 +208,25 @@ pub fn take(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Re
                     result => result.map(Some),
                 };
             }
+            Err(EAGAIN) if wants_nothing() && is_tcp(waits.fd) => {
+                wait_for_anything(waits)?;
+                return Ok(None);
+            }
             Err(EAGAIN) => waits.park()?,
             result => return result.map(Some),
+        }
+    }
+}
+
+/// Waits until something has come, an error included, or the time is over; EAGAIN only if it may not wait.
+#[cold]
+fn wait_for_anything(waits: &mut Waits) -> Result<()> {
+    waits.deadline()?;
+    loop {
+        match waits.park() {
+            Ok(()) if waits.poll() == 0 => {}
+            Err(EAGAIN) => return Ok(()),
+            result => return result,
         }
     }
 }
@@ -253,6 +285,10 @@ pub fn wants_all(fd: c_int, flags: c_int) -> bool {
 fn is_stream(fd: c_int) -> bool {
     let snapshot = descriptors::get(fd);
     if snapshot.known() { snapshot.stream() } else { option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM) }
+}
+
+fn is_tcp(fd: c_int) -> bool {
+    descriptors::get(fd).tcp() || option(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP)
 }
 
 /// Whether it is a UNIX socket.

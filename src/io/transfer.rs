@@ -44,6 +44,8 @@ pub unsafe fn sendfile(
     }
     let count = count.min(MOST_BYTES);
     match kind(output)? {
+        // It does not wait, and need not be asked.
+        S_IFSOCK | S_IFCHR if does_not_block(output)? => call(count),
         S_IFSOCK => {
             let mut waits = Waits::of_socket(Caller::Libc(current), output, Direction::Write);
             let room = room(output);
@@ -76,6 +78,9 @@ fn send_pieces(waits: &mut Waits, count: usize, room: usize, call: impl Fn(usize
     while done < count {
         if waits.poll() == 0 {
             if done == 0 {
+                if listens(waits.fd) {
+                    return call(count);
+                }
                 // Bad arguments are an error at once.
                 call(0)?;
             }
@@ -94,6 +99,16 @@ fn send_pieces(waits: &mut Waits, count: usize, room: usize, call: impl Fn(usize
         }
     }
     Ok(done)
+}
+
+/// Whether the program has set O_NONBLOCK.
+fn does_not_block(fd: c_int) -> Result<bool> {
+    is_nonblocking(fd, descriptors::get(fd))
+}
+
+/// Whether it is a socket that listens: no event says that nothing can be sent there, nor received, which is an error.
+fn listens(fd: c_int) -> bool {
+    option(fd, libc::SO_ACCEPTCONN) == Ok(1)
 }
 
 /// How much a stream socket that polls as writable takes without waiting; other sockets do not take parts.
@@ -132,11 +147,11 @@ pub unsafe fn splice(
         return call(count, flags);
     }
     let mut ends = Ends::new(current, input, output)?;
-    if from == S_IFIFO && matches!(to, S_IFSOCK | S_IFCHR) {
+    if from == S_IFIFO && matches!(to, S_IFSOCK | S_IFCHR) && !does_not_block(output)? {
         let piece = if to == S_IFSOCK { room(output) } else { libc::PIPE_BUF };
         let mut done = 0;
         while done < count {
-            if ends.writes.poll() == 0 {
+            if ends.writes.poll() == 0 && !listens(output) {
                 match ends.writes.park() {
                     Err(error) if done == 0 => return Err(error),
                     Err(_) => break,
@@ -199,15 +214,16 @@ struct Ends {
     writes: Waits,
     /// A pipe's O_NONBLOCK speaks for both ends.
     nonblocking: bool,
-    /// What kind of file the input is.
-    from: mode_t,
+    /// The input makes the call wait whatever it is told: TCP takes no notice of SPLICE_F_NONBLOCK, and terminals do not
+    /// know it.
+    may_block: bool,
 }
 
 impl Ends {
     fn new(current: Current, input: c_int, output: c_int) -> Result<Ends> {
         let caller = Caller::Libc(current);
         let (from, to) = (kind(input)?, kind(output)?);
-        let pipe_does_not_block = |kind: mode_t, fd| Ok(kind == S_IFIFO && is_nonblocking(fd, descriptors::get(fd))?);
+        let pipe_does_not_block = |kind: mode_t, fd| Ok(kind == S_IFIFO && does_not_block(fd)?);
         let waits = |kind, fd, direction| {
             if kind == S_IFSOCK {
                 Waits::of_socket(caller, fd, direction)
@@ -219,7 +235,7 @@ impl Ends {
             reads: waits(from, input, Direction::Read),
             writes: waits(to, output, Direction::Write),
             nonblocking: pipe_does_not_block(from, input)? || pipe_does_not_block(to, output)?,
-            from,
+            may_block: matches!(from, S_IFSOCK | S_IFCHR) && !does_not_block(input)?,
         })
     }
 
@@ -227,7 +243,7 @@ impl Ends {
     fn until(&mut self, flags: c_uint, attempt: impl Fn(c_uint) -> Result<usize>) -> Result<usize> {
         let waits = flags & NONBLOCK == 0 && !self.nonblocking;
         loop {
-            while self.may_block() && self.reads.poll() == 0 {
+            while self.may_block && self.reads.poll() == 0 && !listens(self.reads.fd) {
                 if !waits && receive::is_unix(self.reads.fd) {
                     return Err(EAGAIN);
                 }
@@ -245,11 +261,5 @@ impl Ends {
                 self.reads.back_off()?;
             }
         }
-    }
-
-    /// Whether the input makes the call wait whatever it is told: TCP takes no notice of SPLICE_F_NONBLOCK, and terminals
-    /// do not know it.
-    fn may_block(&self) -> bool {
-        matches!(self.from, S_IFSOCK | S_IFCHR)
     }
 }
