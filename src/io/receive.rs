@@ -27,15 +27,29 @@ const EMPTYING: c_int = libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC | libc::MSG_
 #[inline(always)]
 pub unsafe fn recv(caller: Caller, fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
-    unsafe { recvfrom(caller, fd, buffer, length, flags, ptr::null_mut(), ptr::null_mut()) }
+    unsafe { receive(caller, fd, buffer, length, flags, ptr::null_mut(), ptr::null_mut()) }
 }
 
 /// `recvfrom`.
 ///
 /// # Safety
 /// As recvfrom(2).
-#[inline]
 pub unsafe fn recvfrom(
+    caller: Caller,
+    fd: c_int,
+    buffer: *mut c_void,
+    length: size_t,
+    flags: c_int,
+    address: *mut sockaddr,
+    address_length: *mut socklen_t,
+) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { receive(caller, fd, buffer, length, flags, address, address_length) }
+}
+
+/// Made part of each of the two, so that a coroutine that waits in `recv` has no room for an address on its stack.
+#[inline(always)]
+unsafe fn receive(
     caller: Caller,
     fd: c_int,
     buffer: *mut c_void,
@@ -72,10 +86,8 @@ pub unsafe fn recvfrom(
     };
     if got < length && got > 0 {
         if wants_all(fd, flags) {
-            let mut rest = iovec { iov_base: buffer, iov_len: length };
-            // SAFETY: one piece, the caller's buffer.
-            let pieces = unsafe { Pieces::new(&raw mut rest, 1) };
-            return Ok(fill(&mut waits, pieces, got, flags));
+            // SAFETY: the caller's promise.
+            return Ok(unsafe { fill_buffer(&mut waits, buffer, length, got, flags) });
         }
         note_emptied(&waits, flags);
     }
@@ -229,6 +241,15 @@ fn wait_for_anything(waits: &mut Waits) -> Result<()> {
             result => return result,
         }
     }
+}
+
+/// As [`fill`], of one buffer. Not inlined, as `receive_by_ring`.
+#[cold]
+#[inline(never)]
+unsafe fn fill_buffer(waits: &mut Waits, buffer: *mut c_void, length: usize, got: usize, flags: c_int) -> usize {
+    let mut all = iovec { iov_base: buffer, iov_len: length };
+    // SAFETY: one piece, the caller's buffer.
+    fill(waits, unsafe { Pieces::new(&raw mut all, 1) }, got, flags)
 }
 
 /// Goes on receiving, after `got` bytes, until the pieces are full (MSG_WAITALL). What came before the end, an error or a

@@ -23,21 +23,40 @@ const LOOK_AGAIN: Instant = 100 * MS;
 
 /// The waits of one call.
 pub struct Waits {
-    caller: Caller,
+    current: Current,
+    /// [`NOT_YET`] before the first wait.
+    deadline: Instant,
+    pause: Instant,
     pub fd: c_int,
     direction: Direction,
     /// Whether SO_RCVTIMEO and SO_SNDTIMEO exist.
     timed: bool,
-    /// Known from the first wait on.
-    deadline: Option<Instant>,
-    pause: Instant,
+    /// Whether O_NONBLOCK counts.
+    heeds_nonblock: bool,
+    /// The present wait ends before the deadline.
+    looks_again: bool,
 }
+
+/// A deadline that is not known yet.
+const NOT_YET: Instant = 0;
+
+// It is on the stack of each coroutine that waits.
+const _: () = assert!(size_of::<Waits>() == 32);
 
 impl Waits {
     /// For a socket, whose timeouts count.
     #[inline(always)]
     pub fn of_socket(caller: Caller, fd: c_int, direction: Direction) -> Waits {
-        Waits { caller, fd, direction, timed: true, deadline: None, pause: 0 }
+        Waits {
+            current: caller.current(),
+            deadline: NOT_YET,
+            pause: 0,
+            fd,
+            direction,
+            timed: true,
+            heeds_nonblock: caller.heeds_nonblock(),
+            looks_again: false,
+        }
     }
 
     /// For anything else.
@@ -47,7 +66,7 @@ impl Waits {
 
     /// Who waits.
     pub fn current(&self) -> Current {
-        self.caller.current()
+        self.current
     }
 
     /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to
@@ -75,8 +94,8 @@ impl Waits {
     /// Whether a try is sure to fail, and the call to wait.
     #[inline(always)]
     pub fn is_drained(&self) -> bool {
-        self.caller.current().is_drained(self.fd, self.direction)
-            && (!self.caller.heeds_nonblock() || {
+        self.current.is_drained(self.fd, self.direction)
+            && (!self.heeds_nonblock || {
                 let snapshot = descriptors::get(self.fd);
                 !snapshot.nonblocking() && !snapshot.shared()
             })
@@ -85,9 +104,9 @@ impl Waits {
     /// Whether the socket, of datagrams, is shut down for reading: who may wait gets 0 then, and EAGAIN who may not. To be
     /// asked after EAGAIN; the first time it may be found only by waiting.
     pub fn is_shut_down(&self) -> bool {
-        (self.deadline.is_some() || self.caller.current().has_hung_up(self.fd))
+        (self.deadline != NOT_YET || self.current.has_hung_up(self.fd))
             && poll_now(self.fd, libc::POLLRDHUP) & c_int::from(libc::POLLRDHUP) != 0
-            && (!self.caller.heeds_nonblock() || is_nonblocking(self.fd, descriptors::get(self.fd)) == Ok(false))
+            && (!self.heeds_nonblock || is_nonblocking(self.fd, descriptors::get(self.fd)) == Ok(false))
     }
 
     /// As [`Waits::is_drained`], and asks the kernel where that may tell: of a TCP stream to read. A peer that has ended
@@ -109,13 +128,21 @@ impl Waits {
     /// Parks until another try may succeed. EAGAIN as in [`Waits::until`].
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {
+        let wake = match self.begin()? {
+            Some(wake) => wake,
+            None => self.current.end_wait_fd()?,
+        };
+        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { Ok(()) }
+    }
+
+    /// As [`Current::begin_wait_fd`], and apart for the same reason.
+    #[inline(never)]
+    fn begin(&mut self) -> Result<Option<Wake>> {
         let deadline = self.deadline()?;
         self.note_drained();
         let until = deadline.min(self.next_look());
-        match self.caller.current().wait_fd(self.fd, self.events() as u32, until)? {
-            Wake::TimedOut if until == deadline => Err(EAGAIN),
-            _ => Ok(()),
-        }
+        self.looks_again = until < deadline;
+        self.current.begin_wait_fd(self.fd, self.events() as u32, until)
     }
 
     /// When to try again without an event: no event tells of a UNIX peer that reads no more (shutdown(2), SHUT_RD), which
@@ -128,7 +155,7 @@ impl Waits {
     /// Notes that the descriptor has been found empty (full).
     #[inline(always)]
     pub fn note_drained(&self) {
-        self.caller.current().note_drained(self.fd, self.direction);
+        self.current.note_drained(self.fd, self.direction);
     }
 
     /// Pauses where the kernel calls the descriptor ready and yet refuses: at first not at all (it may just have become
@@ -143,27 +170,26 @@ impl Waits {
         if now >= deadline {
             return Err(EAGAIN);
         }
-        self.caller.current().sleep_until(deadline.min(now + self.pause));
+        self.current.sleep_until(deadline.min(now + self.pause));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
 
     /// Until when the call may wait; EAGAIN when it may not.
     pub fn deadline(&mut self) -> Result<Instant> {
-        if let Some(deadline) = self.deadline {
-            return Ok(deadline);
+        if self.deadline != NOT_YET {
+            return Ok(self.deadline);
         }
         let snapshot = descriptors::get(self.fd);
-        if self.caller.heeds_nonblock() && self.caller.current().is_impatient(self.fd) {
+        if self.heeds_nonblock && self.current.is_impatient(self.fd) {
             return Err(EAGAIN);
         }
-        if self.caller.heeds_nonblock() && is_nonblocking(self.fd, snapshot)? {
+        if self.heeds_nonblock && is_nonblocking(self.fd, snapshot)? {
             return Err(EAGAIN);
         }
         let timeout = if self.timed { timeout(self.fd, snapshot, self.direction) } else { 0 };
-        let deadline = if timeout == 0 { NEVER } else { clock::after(timeout) };
-        self.deadline = Some(deadline);
-        Ok(deadline)
+        self.deadline = if timeout == 0 { NEVER } else { clock::after(timeout) };
+        Ok(self.deadline)
     }
 
     /// What poll(2) says now; 0: not ready.

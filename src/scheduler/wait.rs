@@ -76,8 +76,19 @@ impl Current {
     /// or the deadline. `Ready` is a hint: the caller tries again. A descriptor that cannot be polled (a regular file)
     /// is ready at once. EBADF: no descriptor, or closed while waiting. ENOMEM, EMFILE: the wait could not begin.
     pub fn wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
+        match self.begin_wait_fd(fd, events, deadline)? {
+            Some(wake) => Ok(wake),
+            None => self.end_wait_fd(),
+        }
+    }
+
+    /// As [`Current::wait_fd`], but for parking: unless that is not necessary, [`Current::end_wait_fd`] follows at once.
+    ///
+    /// Apart, so that a parked coroutine has nothing of this on its stack, where thousands of them would.
+    #[inline(never)]
+    pub fn begin_wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Option<Wake>> {
         if self.is_aside() {
-            return aside::wait_fd(fd, events, deadline);
+            return aside::wait_fd(fd, events, deadline).map(Some);
         }
         let me = self.coroutine();
         // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
@@ -85,11 +96,21 @@ impl Current {
             let s = &mut *self.scheduler;
             let (armed, watch) = s.arm(fd, events)?;
             if armed == Armed::AlwaysReady {
-                return Ok(Wake::Ready);
+                return Ok(Some(Wake::Ready));
             }
             s.hang(watch, &raw mut (*me).waiter, events);
         }
-        self.park_for_descriptors(deadline)
+        self.expect_outside();
+        self.prepare_to_park(deadline);
+        Ok(None)
+    }
+
+    /// Parks after [`Current::begin_wait_fd`]. Errors as of [`Current::wait_fd`].
+    #[inline(always)]
+    pub fn end_wait_fd(self) -> Result<Wake> {
+        // SAFETY: the scheduler is valid, and its running coroutine hangs on what will wake it.
+        unsafe { switch::park(self.scheduler) };
+        self.wake()
     }
 
     /// What has ended the last [`Current::wait_fd`], in poll(2)'s bits; 0: nothing has, it was a hint to look again.
@@ -100,7 +121,14 @@ impl Current {
 
     pub(super) fn park_for_descriptors(self, deadline: Instant) -> Result<Wake> {
         self.expect_outside();
-        match self.park_until(deadline) {
+        self.prepare_to_park(deadline);
+        self.end_wait_fd()
+    }
+
+    /// How a wait for descriptors has ended.
+    fn wake(self) -> Result<Wake> {
+        // SAFETY: the running coroutine is valid.
+        match unsafe { (*self.coroutine()).wake } {
             Woken::Ready => Ok(Wake::Ready),
             Woken::TimedOut => Ok(Wake::TimedOut),
             Woken::Closed => Err(Errno(libc::EBADF)),
@@ -134,6 +162,17 @@ impl Current {
 
     /// Parks until somebody wakes the coroutine, or the deadline.
     fn park_until(self, deadline: Instant) -> Woken {
+        self.prepare_to_park(deadline);
+        // SAFETY: the scheduler and its running coroutine are valid.
+        unsafe {
+            switch::park(self.scheduler);
+            (*self.coroutine()).wake
+        }
+    }
+
+    /// What a coroutine does just before it parks, once it hangs on what will wake it.
+    #[inline(always)]
+    fn prepare_to_park(self, deadline: Instant) {
         let me = self.coroutine();
         // SAFETY: the scheduler and its running coroutine are valid; room for the timer was reserved at creation.
         unsafe {
@@ -142,8 +181,6 @@ impl Current {
             }
             (*me).state = State::Waiting;
             (*self.scheduler).settle();
-            switch::park(self.scheduler);
-            (*me).wake
         }
     }
 
