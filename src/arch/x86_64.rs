@@ -10,7 +10,11 @@
 //! ```
 //!
 //! In a first frame rbp is 0, r12 holds the argument and r13 the function. The ABI makes the control bits of
-//! MXCSR and the x87 control word callee-saved, the status flags (the low six bits) not: they stay the thread's.
+//! MXCSR and the x87 control word callee-saved, the status flags (the low six bits of MXCSR) not: they may go along.
+//!
+//! MXCSR is loaded whether or not it differs: to read back what `stmxcsr` has just stored costs ten times as much. Of the
+//! x87 control word it is the load that is dear. Both are stored first, into the red zone, where the pushes leave room
+//! for them: by the time the latter is read back it is there.
 //!
 //! `switch` ends with `ret`: coroutines mostly park at the same call site, where the return predictor is right. Where
 //! the two sides park at different ones it is wrong, and then again for the returns that follow: `switch_elsewhere` jumps.
@@ -26,6 +30,8 @@ macro_rules! switch_by {
         naked_asm!(
             ".cfi_startproc",
             "endbr64",
+            "stmxcsr dword ptr [rsp - 56]",
+            "fnstcw word ptr [rsp - 52]",
             "push rbp", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbp, 0",
             "push rbx", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbx, 0",
             "push r12", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r12, 0",
@@ -33,19 +39,13 @@ macro_rules! switch_by {
             "push r14", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r14, 0",
             "push r15", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset r15, 0",
             "sub rsp, 8", ".cfi_adjust_cfa_offset 8",
-            "stmxcsr dword ptr [rsp]",
-            "fnstcw word ptr [rsp + 4]",
-            "mov eax, dword ptr [rsp]",
             "movzx ecx, word ptr [rsp + 4]",
             "mov qword ptr [rdi], rsp",
             "mov rsp, rsi",
-            "xor eax, dword ptr [rsp]",
-            "test eax, 0xffc0",
+            "ldmxcsr dword ptr [rsp]",
+            "cmp cx, word ptr [rsp + 4]",
             "jne 3f",
             "2:",
-            "cmp cx, word ptr [rsp + 4]",
-            "jne 5f",
-            "4:",
             "mov rax, rdx",
             "add rsp, 8", ".cfi_adjust_cfa_offset -8",
             "pop r15", ".cfi_adjust_cfa_offset -8", ".cfi_restore r15",
@@ -55,16 +55,13 @@ macro_rules! switch_by {
             "pop rbx", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbx",
             "pop rbp", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbp",
             $($leave,)+
-            // Out of line: the frame's layout is that of label 2 and 4, where all seven words are still pushed.
+            // Out of line: the frame's layout is that of label 2, where all seven words are still pushed.
             ".cfi_adjust_cfa_offset 56",
             ".cfi_rel_offset rbp, 48", ".cfi_rel_offset rbx, 40", ".cfi_rel_offset r12, 32",
             ".cfi_rel_offset r13, 24", ".cfi_rel_offset r14, 16", ".cfi_rel_offset r15, 8",
             "3:",
-            "ldmxcsr dword ptr [rsp]",
-            "jmp 2b",
-            "5:",
             "fldcw word ptr [rsp + 4]",
-            "jmp 4b",
+            "jmp 2b",
             ".cfi_endproc",
         )
     };
