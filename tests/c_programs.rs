@@ -2,9 +2,14 @@
 //! Compiles and runs every tests/c/*.c and tests/cpp/*.cpp, in every way that a program can use the library, on this
 //! machine and, cross-built, on aarch64 under qemu. `cargo test -p dyco-tests --test c_programs -- sleep static`
 //! selects by words in the names.
+//!
+//! Those that compare what calls return with what libc's own return (tests/c/same.h) are built and run without the library
+//! first.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use harness::program::{Machine, Mode, Program};
@@ -67,15 +72,68 @@ fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: 
     if let Some(missing) = program.missing() {
         return Outcome::Skipped(format!("needs {missing}"));
     }
+    let said = match program.compares.then(|| said_plain(program, machine, mode, this_try, folder)).transpose() {
+        Ok(said) => said,
+        Err(outcome) => return outcome,
+    };
     let binary = match program.build(machine, mode, folder) {
         Ok(binary) => binary,
         Err(says) => return Outcome::Failed(says),
     };
     let mut command = machine.command(&binary);
-    command.current_dir(folder);
     if mode == Mode::Ring {
         command.env("DYCO_POLLER", "io_uring");
     }
+    if let Some(said) = said {
+        command.env(TRANSCRIPT, said);
+    }
+    let outcome = run_program(program, machine, command, this_try, folder);
+    if let Outcome::Passed = outcome {
+        // Of hundreds of binaries only those of failures are worth keeping.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    outcome
+}
+
+/// Where a program without the library leaves what its calls returned, and the one with it finds that.
+const TRANSCRIPT: &str = "SAME_TRANSCRIPT";
+
+type Said = Result<PathBuf, Outcome>;
+
+/// What the program says without the library, in a file: once for the modes in which that is the same program. A second
+/// try has nothing to do with the first.
+fn said_plain(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Said {
+    static SAID: Mutex<BTreeMap<String, Arc<OnceLock<Said>>>> = Mutex::new(BTreeMap::new());
+    if this_try == Try::Second {
+        return say_plain(program, machine, mode, this_try, &folder.join("without"));
+    }
+    let kind = match mode {
+        Mode::Fortify | Mode::Static => mode.name(),
+        Mode::Shared | Mode::Archive | Mode::Ring => "usual",
+    };
+    let name = format!("plain/{}/{}/{kind}", program.name, machine.name());
+    let said = SAID.lock().expect("no panic while held").entry(name.clone()).or_default().clone();
+    said.get_or_init(|| say_plain(program, machine, mode, this_try, &scratch(&name))).clone()
+}
+
+fn say_plain(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Said {
+    std::fs::create_dir_all(folder).expect("scratch folder");
+    let binary = program.build_plain(machine, mode, folder).map_err(Outcome::Failed)?;
+    let said = folder.join("said");
+    let mut command = machine.command(&binary);
+    command.env(TRANSCRIPT, &said);
+    match run_program(program, machine, command, this_try, folder) {
+        Outcome::Passed => {
+            let _ = std::fs::remove_file(binary);
+            Ok(said)
+        }
+        outcome => Err(outcome),
+    }
+}
+
+/// Runs what has been built of a program.
+fn run_program(program: &Program, machine: Machine, mut command: Command, this_try: Try, folder: &Path) -> Outcome {
+    command.current_dir(folder);
     if !limit_descriptors(&mut command, program.descriptors) {
         return Outcome::Skipped("may not open that many descriptors here".to_string());
     }
@@ -94,12 +152,8 @@ fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: 
         }
         Some(status) if !status.success() => status.to_string(),
         Some(_) if !ended.output.lines().any(|line| line == "test_done") => "ended without test_done()".to_string(),
-        Some(_) => {
-            // Of hundreds of binaries only those of failures are worth keeping.
-            let _ = std::fs::remove_dir_all(folder);
-            return Outcome::Passed;
-        }
+        Some(_) => return Outcome::Passed,
     };
-    let why = format!("{}\n--- {reason}; to repeat: {}", ended.output.trim_end(), binary.display());
+    let why = format!("{}\n--- {reason}; to repeat: {command:?}", ended.output.trim_end());
     ended.failure(why, machine == Machine::Aarch64)
 }

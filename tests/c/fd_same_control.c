@@ -281,5 +281,5 @@ int main(void) {
         SAME(duplicates);
         SAME(controls);
     }
-    return test_done();
+    return same_done();
 }

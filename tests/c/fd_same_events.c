@@ -216,5 +216,5 @@ int main(void) {
     SAME(file_events);
     SAME(processes);
     CHECK_EQ(rmdir(folder), 0);
-    return test_done();
+    return same_done();
 }

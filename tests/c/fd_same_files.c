@@ -329,5 +329,5 @@ int main(void) {
     SAME(signals);
     SAME(file_events);
     SAME(regular_files);
-    return test_done();
+    return same_done();
 }

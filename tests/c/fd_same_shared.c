@@ -161,5 +161,5 @@ int main(void) {
     SAME(socket_duplicates);
     SAME(replaced);
     SAME(processes);
-    return test_done();
+    return same_done();
 }

@@ -255,5 +255,5 @@ int main(void) {
     SAME(hang_up);
     SAME(wrong_direction);
     SAME(waits);
-    return test_done();
+    return same_done();
 }

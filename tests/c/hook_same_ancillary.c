@@ -245,5 +245,5 @@ int main(void) {
     }
     SAME(packet_information);
     SAME(queued_errors);
-    return test_done();
+    return same_done();
 }

@@ -243,5 +243,5 @@ int main(void) {
         SAME(full_queue);
         SAME(creates);
     }
-    return test_done();
+    return same_done();
 }

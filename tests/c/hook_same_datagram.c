@@ -289,5 +289,5 @@ int main(void) {
         SAME(full_queue);
     }
     SAME(sequenced_packets);
-    return test_done();
+    return same_done();
 }

@@ -123,5 +123,5 @@ int main(void) {
     }
     SAME(pipes);
     SAME(datagrams);
-    return test_done();
+    return same_done();
 }

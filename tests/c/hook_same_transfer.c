@@ -250,5 +250,5 @@ int main(void) {
     SAME(to_a_pipe);
     SAME(from_pipe_to_pipe);
     SAME(from_memory);
-    return test_done();
+    return same_done();
 }

@@ -176,5 +176,5 @@ int main(void) {
         SAME(by_epoll);
         SAME(between);
     }
-    return test_done();
+    return same_done();
 }

@@ -295,5 +295,5 @@ int main(void) {
     SAME(select_errors);
     SAME(pselects);
     SAME(masks);
-    return test_done();
+    return same_done();
 }

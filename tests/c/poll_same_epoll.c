@@ -192,5 +192,5 @@ int main(void) {
     SAME(removed);
     SAME(errors);
     SAME(masks);
-    return test_done();
+    return same_done();
 }

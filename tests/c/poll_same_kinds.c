@@ -384,5 +384,5 @@ int main(void) {
     SAME(terminals);
     SAME(counters);
     SAME(sets);
-    return test_done();
+    return same_done();
 }

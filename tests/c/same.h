@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Runs a scenario twice, in a plain thread, where every hooked name is libc's own, and in a coroutine, and compares
- * what its calls returned, down to errno. Peers that act later are plain threads both times.
+ * Runs a scenario in a plain thread, where every hooked name is to be libc's own, and in a coroutine, and compares what its
+ * calls returned, down to errno. Peers that act later are plain threads both times.
+ *
+ * The same source is also compiled with -DPLAIN and linked without the library: then it runs its scenarios in plain threads
+ * only, and leaves what libc itself has said in the file that SAME_TRANSCRIPT names (without it, on stdout). The program
+ * with the library reads that file, where there is one, and its thread and its coroutine must have said the same. By hand:
+ *   SAME_TRANSCRIPT=said ./plain && SAME_TRANSCRIPT=said ./shared
  */
 #ifndef DYCO_TEST_SAME_H
 #define DYCO_TEST_SAME_H
@@ -10,7 +15,14 @@
 
 #include <stdarg.h>
 
+/* 1 in the program without the library, whose parts that are about coroutines are left out. */
+#ifndef PLAIN
+#define PLAIN 0
+#endif
+
 #define TRANSCRIPT_SIZE 32768
+/* Before the name of a scenario, in the file. */
+#define SAME_MARK "== "
 
 static char transcripts[2][TRANSCRIPT_SIZE], *transcript;
 
@@ -22,6 +34,10 @@ static inline void say(const char *format, ...) {
     vsnprintf(transcript + used, TRANSCRIPT_SIZE - used, format, list);
     va_end(list);
     CHECK(strlen(transcript) < TRANSCRIPT_SIZE - 200);
+}
+
+static inline int in_a_coroutine(void) {
+    return !PLAIN && dyco_coroutine_coroID() > 0;
 }
 
 /* Makes a call and records its result and errno: a success leaves errno alone. */
@@ -52,7 +68,7 @@ static inline void say(const char *format, ...) {
     do { \
         int64_t takes_begin = now_ns(); \
         statement; \
-        int64_t takes_least = dyco_coroutine_coroID() > 0 ? (ms) * 1000000LL : (ms) * 500000LL; \
+        int64_t takes_least = in_a_coroutine() ? (ms) * 1000000LL : (ms) * 500000LL; \
         CHECK_TOOK(now_ns() - takes_begin, takes_least, ((ms) + 4000) * 1000000LL); \
     } while (0)
 
@@ -66,6 +82,8 @@ static inline void say(const char *format, ...) {
 static inline void *same_thread(void *p) {
     void (*scenario)(void) = *(void (**)(void))p;
     scenario();
+    CHECK(transcript[0] != 0);
+    say("\n");
     return NULL;
 }
 
@@ -91,39 +109,107 @@ static inline int fds_left(void) {
 #endif
 }
 
-/* One scenario both ways; the descriptors are back afterwards. */
-static inline void same_named(const char *name, void (*scenario)(void)) {
+static inline void same_in_thread(void (*scenario)(void)) {
     pthread_t thread;
     int fds = fds_left();
-    alarm(30 * (unsigned)patience());
-    transcripts[0][0] = transcripts[1][0] = 0;
     transcript = transcripts[0];
+    transcript[0] = 0;
     CHECK_EQ(pthread_create(&thread, NULL, same_thread, &scenario), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     join_later();
     CHECK_EQ(fds_left(), fds);
+}
+
+static inline void same_in_coroutine(void (*scenario)(void)) {
+    int fds = fds_left();
     transcript = transcripts[1];
+    transcript[0] = 0;
     in_coroutine(same_coroutine, &scenario);
     join_later();
     CHECK_EQ(fds_left(), fds);
-    if (getenv("TRANSCRIPT")) fputs(transcripts[0], stderr);
-    CHECK(transcripts[0][0] != 0);
-    char *plain = transcripts[0], *hooked = transcripts[1];
-    while (*plain || *hooked) {
-        size_t plain_length = strcspn(plain, "\n"), hooked_length = strcspn(hooked, "\n");
-        if (plain_length != hooked_length || memcmp(plain, hooked, plain_length) != 0)
-            TEST_FAIL("%s: libc says    %.*s\n%s: coroutine says %.*s", name, (int)plain_length, plain, name,
-                      (int)hooked_length, hooked);
-        plain += plain_length + (plain[plain_length] == '\n');
-        hooked += hooked_length + (hooked[hooked_length] == '\n');
+}
+
+/* What the program without the library has said, from the next scenario on; NULL: it has not been run. */
+static char *same_plain;
+
+static inline void same_read(void) {
+    const char *path = getenv("SAME_TRANSCRIPT");
+    if (!path) return;
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    CHECK_EQ(fseek(file, 0, SEEK_END), 0);
+    long size = ftell(file);
+    CHECK((same_plain = calloc(1, (size_t)size + 1)) != NULL);
+    rewind(file);
+    CHECK_EQ(fread(same_plain, 1, (size_t)size, file), size);
+    CHECK_EQ(fclose(file), 0);
+}
+
+static inline void same_write(const char *name) {
+    const char *path = getenv("SAME_TRANSCRIPT");
+    FILE *file = path ? fopen(path, "a") : stdout;
+    CHECK(file != NULL);
+    CHECK(fprintf(file, SAME_MARK "%s\n%s", name, transcript) > 0);
+    CHECK_EQ(path ? fclose(file) : fflush(file), 0);
+}
+
+/* A transcript ends with the string, or where the next scenario begins. */
+static inline size_t same_line(const char *at) {
+    return strncmp(at, SAME_MARK, strlen(SAME_MARK)) == 0 ? 0 : strcspn(at, "\n") + (strchr(at, '\n') != NULL);
+}
+
+/* The first line in which they differ is named. Returns where `wanted` ends. */
+static inline char *same_lines(const char *name, const char *who, char *wanted, char *said) {
+    for (;;) {
+        size_t length = same_line(wanted), said_length = same_line(said);
+        if (length != said_length || memcmp(wanted, said, length) != 0)
+            TEST_FAIL("%s: libc says    %.*s\n%s: %s says %.*s", name, (int)length, wanted, name, who, (int)said_length, said);
+        if (length == 0) return wanted;
+        wanted += length;
+        said += said_length;
     }
+}
+
+/* One scenario each way; the descriptors are back afterwards. */
+static inline void same_named(const char *name, void (*scenario)(void)) {
+    alarm(30 * (unsigned)patience());
+    same_in_thread(scenario);
+    if (getenv("TRANSCRIPT")) fputs(transcript, stderr);
+    if (PLAIN) return same_write(name);
+    same_in_coroutine(scenario);
+    if (same_plain) {
+        size_t length = strlen(name);
+        char *plain = same_plain + strlen(SAME_MARK);
+        if (*same_plain == 0 || strncmp(plain, name, length) != 0 || plain[length] != '\n')
+            TEST_FAIL("%s: the program without the library has run %.60s", name, same_plain);
+        plain += length + 1;
+        same_lines(name, "thread   ", plain, transcripts[0]);
+        same_plain = same_lines(name, "coroutine", plain, transcripts[1]);
+    }
+    same_lines(name, "coroutine", transcripts[0], transcripts[1]);
 }
 
 #define SAME(scenario) same_named(#scenario, scenario)
 
+#if PLAIN
+#pragma weak dyco_version
+#endif
+
 static inline void same_start(void) {
-    warm_up();
     signal(SIGALRM, same_hangs);
+#if PLAIN
+    /* The library is not there, by whatever way. */
+    CHECK(dyco_version == NULL);
+#else
+    same_read();
+    warm_up();
+#endif
+}
+
+/* The program without the library has run nothing else. */
+static inline int same_done(void) {
+    if (same_plain && *same_plain) TEST_FAIL("only the program without the library has run %.60s", same_plain);
+    return test_done();
 }
 
 #endif

@@ -76,5 +76,5 @@ int main(void) {
     SAME(sleeps);
     SAME(bad_times);
     SAME(clocks);
-    return test_done();
+    return same_done();
 }

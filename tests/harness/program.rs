@@ -97,6 +97,8 @@ pub struct Program {
     flags: Vec<String>,
     /// It has to do with sockets.
     receives: bool,
+    /// It compares what calls return with what they return in a program without the library (tests/c/same.h).
+    pub compares: bool,
     pub limit: Duration,
     pub descriptors: Option<u64>,
 }
@@ -133,6 +135,7 @@ impl Program {
             needs: words("needs"),
             flags: words("flags"),
             receives: ["\"net.h\"", "\"same.h\"", "recv(", "socketpair("].iter().any(|word| text.contains(word)),
+            compares: text.contains("same_start();"),
             limit: Duration::from_secs(number("timeout").unwrap_or(30)),
             descriptors: number("nofile"),
             source,
@@ -167,8 +170,31 @@ impl Program {
 
     /// Builds it in `folder`, and returns where it is, or what the compiler says.
     pub fn build(&self, machine: Machine, mode: Mode, folder: &Path) -> Result<PathBuf, String> {
-        let output = folder.join(mode.name());
         let library = machine.library_dir();
+        self.compile(machine, mode, &folder.join(mode.name()), |command| match mode {
+            Mode::Shared | Mode::Fortify | Mode::Ring => {
+                command.arg("-L").arg(&library).arg(format!("-Wl,-rpath,{}", library.display())).arg("-ldyco");
+            }
+            Mode::Archive | Mode::Static => {
+                command.arg(library.join("libdyco.a"));
+            }
+        })
+    }
+
+    /// Builds it without the library.
+    pub fn build_plain(&self, machine: Machine, mode: Mode, folder: &Path) -> Result<PathBuf, String> {
+        self.compile(machine, mode, &folder.join("plain"), |command| {
+            command.arg("-DPLAIN");
+        })
+    }
+
+    fn compile(
+        &self,
+        machine: Machine,
+        mode: Mode,
+        output: &Path,
+        link: impl Fn(&mut Command),
+    ) -> Result<PathBuf, String> {
         let mut command = Command::new(machine.compiler(self.cpp));
         command.args(["-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
         command.args([if self.cpp { "-std=c++17" } else { "-std=gnu11" }, "-pthread"]);
@@ -176,20 +202,13 @@ impl Program {
         if mode == Mode::Fortify {
             command.args(["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]);
         }
-        command.args(&self.flags).arg(&self.source).arg("-o").arg(&output);
-        match mode {
-            Mode::Shared | Mode::Fortify | Mode::Ring => {
-                command.arg("-L").arg(&library).arg(format!("-Wl,-rpath,{}", library.display())).arg("-ldyco");
-            }
-            Mode::Archive => {
-                command.arg(library.join("libdyco.a"));
-            }
-            Mode::Static => {
-                command.arg("-static").arg(library.join("libdyco.a"));
-            }
+        if mode == Mode::Static {
+            command.arg("-static");
         }
+        command.args(&self.flags).arg(&self.source).arg("-o").arg(output);
+        link(&mut command);
         let result = command.args(["-ldl", "-lm"]).output().map_err(|error| format!("{command:?}: {error}"))?;
         let says = String::from_utf8_lossy(&result.stderr);
-        if result.status.success() { Ok(output) } else { Err(format!("{command:?}\n{says}")) }
+        if result.status.success() { Ok(output.to_path_buf()) } else { Err(format!("{command:?}\n{says}")) }
     }
 }

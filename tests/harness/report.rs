@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What became of a case.
+#[derive(Clone)]
 pub enum Outcome {
     Passed,
     /// With the reason.
