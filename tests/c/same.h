@@ -163,7 +163,7 @@ static inline char *same_lines(const char *name, const char *who, char *wanted, 
     for (;;) {
         size_t length = same_line(wanted), said_length = same_line(said);
         if (length != said_length || memcmp(wanted, said, length) != 0)
-            TEST_FAIL("%s: libc says    %.*s\n%s: %s says %.*s", name, (int)length, wanted, name, who, (int)said_length, said);
+            TEST_FAIL("%s: libc says    %.*s%s: %s says %.*s", name, (int)length, wanted, name, who, (int)said_length, said);
         if (length == 0) return wanted;
         wanted += length;
         said += said_length;
