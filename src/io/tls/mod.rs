@@ -14,7 +14,7 @@
 //! The error queue is the thread's: it is emptied before each try, and no other coroutine runs between the try and the
 //! return, so what is in it then is of this call.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_ulong, c_void};
 use core::mem::transmute;
 
 use super::flags::{FlagLock, is_nonblocking};
@@ -33,6 +33,7 @@ const SSL_ERROR_WANT_WRITE: c_int = 3;
 type OfSsl = unsafe extern "C" fn(*const Ssl) -> c_int;
 type GetError = unsafe extern "C" fn(*const Ssl, c_int) -> c_int;
 type ClearError = unsafe extern "C" fn();
+type PeekError = unsafe extern "C" fn() -> c_ulong;
 type Handshake = unsafe extern "C" fn(*mut Ssl) -> c_int;
 type Read = unsafe extern "C" fn(*mut Ssl, *mut c_void, c_int) -> c_int;
 type Write = unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int;
@@ -126,7 +127,7 @@ unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> 
     // SAFETY: the caller's promise.
     unsafe {
         let Some(current) = current() else {
-            clear();
+            empty_error_queue(clear);
             return call();
         };
         let (incoming, outgoing) = (read_fd(ssl), write_fd(ssl));
@@ -137,7 +138,7 @@ unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> 
             let _ = reads.park();
         }
         loop {
-            clear();
+            empty_error_queue(clear);
             let result = without_waiting(current, incoming, outgoing, call);
             if result > 0 {
                 return result;
@@ -160,6 +161,21 @@ unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> 
                 errno::set(error);
                 return -1;
             }
+        }
+    }
+}
+
+/// Empties the thread's error queue, if anything is in it: to look costs a tenth.
+///
+/// # Safety
+/// `clear` is ERR_clear_error.
+#[inline(always)]
+unsafe fn empty_error_queue(clear: ClearError) {
+    let peek = openssl!("ERR_peek_error", PeekError);
+    // SAFETY: the caller's promise; looking changes nothing.
+    unsafe {
+        if peek.is_none_or(|peek| peek() != 0) {
+            clear();
         }
     }
 }
