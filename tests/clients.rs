@@ -85,20 +85,38 @@ enum Link {
     Archive,
     /// By LD_PRELOAD: the program of `Plain`.
     Preload,
+    /// The program of `Shared`, with DYCO_POLLER=io_uring.
+    Ring,
 }
 
 impl Link {
-    const ALL: [(Link, &str); 4] =
-        [(Link::Plain, "plain"), (Link::Shared, "shared"), (Link::Archive, "archive"), (Link::Preload, "preload")];
+    const ALL: [(Link, &str); 5] = [
+        (Link::Plain, "plain"),
+        (Link::Shared, "shared"),
+        (Link::Archive, "archive"),
+        (Link::Preload, "preload"),
+        (Link::Ring, "ring"),
+    ];
+
+    /// The program that is run.
+    fn program(self) -> &'static str {
+        match self {
+            Link::Plain | Link::Preload => "plain",
+            Link::Shared | Link::Ring => "shared",
+            Link::Archive => "archive",
+        }
+    }
 }
 
 /// What is tried with each client.
-const CASES: [&str; 8] = [
+const CASES: [&str; 10] = [
     "coroutines shared",
     "coroutines archive",
+    "coroutines ring",
     "threads shared",
     "threads preload",
     "talk inside",
+    "talk inside ring",
     "talk shared",
     "talk preload",
     "rate",
@@ -150,7 +168,7 @@ fn missing(client: &Client) -> Option<&'static str> {
 /// Builds the programs, and starts the servers; a port that was free may be so no longer, so that is tried again.
 fn prepare(client: &Client, folder: &Path) -> Result<Place, String> {
     for (link, name) in Link::ALL {
-        if link != Link::Preload {
+        if link.program() == name {
             build(client, link, &folder.join(name))?;
         }
     }
@@ -170,7 +188,7 @@ fn build(client: &Client, link: Link, program: &Path) -> Result<(), String> {
     }
     gcc.arg(root().join(format!("tests/clients/{}.c", client.program))).arg("-o").arg(program);
     match link {
-        Link::Shared => {
+        Link::Shared | Link::Ring => {
             gcc.arg("-L").arg(library_dir()).arg(format!("-Wl,-rpath,{}", library_dir().display())).arg("-ldyco")
         }
         Link::Archive => gcc.arg(library_dir().join("libdyco.a")),
@@ -201,6 +219,7 @@ impl Bench {
             Some(("coroutines", name)) => self.run("coroutines", link(name), patience).map(|says| print!("{says}")),
             Some(("threads", name)) => self.run("threads", link(name), patience).map(|_| ()),
             Some(("talk", "inside")) => self.talk("talk-inside", Link::Shared, patience),
+            Some(("talk", "inside ring")) => self.talk("talk-inside", Link::Ring, patience),
             Some(("talk", name)) => self.talk("talk", link(name), patience),
             _ => self.rate(patience),
         };
@@ -213,10 +232,13 @@ impl Bench {
     /// Runs a mode of the program, and returns what it says.
     fn run(&self, mode: &str, link: Link, patience: Patience) -> Result<String, String> {
         let name = Link::ALL.iter().find(|(other, _)| *other == link).expect("all are there").1;
-        let mut command = Command::new(self.folder.join(if link == Link::Preload { "plain" } else { name }));
+        let mut command = Command::new(self.folder.join(link.program()));
         command.arg(mode).args(&self.place.args).current_dir(&self.folder);
         if link == Link::Preload {
             command.env("LD_PRELOAD", library_dir().join("libdyco.so"));
+        }
+        if link == Link::Ring {
+            command.env("DYCO_POLLER", "io_uring");
         }
         patience.tell(&mut command);
         limit_descriptors(&mut command, Some(1024));

@@ -43,11 +43,16 @@ fn setup() -> &'static Setup {
 
 /// Runs a test program to its end.
 fn test_program(name: &str, args: &[&str]) {
+    test_program_by(name, args, "epoll")
+}
+
+/// The same with DYCO_POLLER.
+fn test_program_by(name: &str, args: &[&str], poller: &str) {
     let setup = setup();
     let mut command = Command::new(setup.folder.join(name));
-    command.args([&setup.certificate, &setup.key]).args(args);
+    command.args([&setup.certificate, &setup.key]).args(args).env("DYCO_POLLER", poller);
     assert!(limit_descriptors(&mut command, Some(4096)), "4096 descriptors");
-    let log = setup.folder.join(format!("{name}{}.log", args.concat()));
+    let log = setup.folder.join(format!("{name}{}-{poller}.log", args.concat()));
     let ended = run(&mut command, Duration::from_secs(60), &log).expect("it starts");
     let done = ended.output.lines().any(|line| line == "test_done");
     assert!(done && ended.status.is_some_and(|status| status.success()), "{:?}\n{}", ended.status, ended.output);
@@ -112,6 +117,12 @@ fn sessions_with_the_archive() {
 #[test]
 fn five_hundred_clients() {
     test_program("crowd", &[]);
+}
+
+#[test]
+fn by_io_uring() {
+    test_program_by("sessions", &[], "io_uring");
+    test_program_by("crowd", &[], "io_uring");
 }
 
 #[test]

@@ -5,7 +5,7 @@
  *
  * An archive leaves these names to libc.
  */
-// modes: shared fortify
+// modes: shared fortify ring
 // timeout: 60
 #include "net.h"
 #include "heap.h"

@@ -12,12 +12,18 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* A coroutine that the test relies on. Where the harness asks for io_uring it has a stack of its own: buffers on shared
- * ones never go to the kernel. */
-static inline int spawn(proc_coroutine function, void *argument) {
-    const char *poller = getenv("DYCO_POLLER");
+/* A coroutine that the test relies on, on a shared stack. */
+static inline int spawn_shared(proc_coroutine function, void *argument) {
     int cid = dyco_coroutine_create(function, argument);
     CHECK(cid > 0);
+    return cid;
+}
+
+/* The same on any stack. Where the harness asks for io_uring on one of its own: buffers on shared ones never go to the
+ * kernel. */
+static inline int spawn(proc_coroutine function, void *argument) {
+    const char *poller = getenv("DYCO_POLLER");
+    int cid = spawn_shared(function, argument);
     if (poller && strcmp(poller, "io_uring") == 0) CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 64 << 10), 1);
     return cid;
 }

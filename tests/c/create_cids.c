@@ -38,7 +38,7 @@ static void all_refused(int dead) {
 static void *other_thread(void *argument) {
     (void)argument;
     pthread_mutex_lock(&lock);
-    foreign = spawn(nothing, NULL);
+    foreign = spawn_shared(nothing, NULL);
     foreign_up = 1;
     pthread_cond_signal(&changed);
     while (!foreign_done) pthread_cond_wait(&changed, &lock);
@@ -55,7 +55,7 @@ static void inside(void *argument) {
     CHECK_EQ(dyco_coroutine_coroID(), mine);
     CHECK_ERRNO(dyco_coroutine_getUdata(mine, NULL), EINVAL);
     CHECK_EQ(dyco_coroutine_getStack(mine, NULL, NULL), 0);
-    int child = spawn(nothing, NULL);
+    int child = spawn_shared(nothing, NULL);
     CHECK(child != mine);
     all_refused(INT_MAX - 1);
     dyco_coroutine_sleep(0);
@@ -74,12 +74,12 @@ int main(void) {
     pthread_mutex_unlock(&lock);
     refused(foreign); /* still without a scheduler here */
 
-    int dead = spawn(nothing, NULL);
+    int dead = spawn_shared(nothing, NULL);
     CHECK_EQ(dyco_coroutine_setUdata(dead, memory), 0);
     run_all();
     all_refused(dead);
 
-    mine = spawn(inside, NULL);
+    mine = spawn_shared(inside, NULL);
     CHECK(mine != dead);
     run_all();
     refused(mine);

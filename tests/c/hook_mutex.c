@@ -1,4 +1,4 @@
-// modes: shared fortify
+// modes: shared fortify ring
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * A mutex that a coroutine holds while it waits: others of its thread wait for it in their coroutines. All else of mutexes

@@ -2,7 +2,7 @@
  *
  * dyco_offload runs a blocking function elsewhere while only the coroutine waits.
  */
-// modes: shared fortify archive static
+// modes: shared fortify archive static ring
 #include "net.h"
 
 struct call {

@@ -3,7 +3,7 @@
  * Without threads, descriptors or room: a function is not run and the caller is told; a look-up is made on the spot, as
  * without the library. And the environment's limits.
  */
-// modes: shared fortify
+// modes: shared fortify ring
 #include "core.h"
 
 #include <dlfcn.h>

@@ -29,7 +29,7 @@ static void inside(void *argument) {
 static void uses(size_t stack_size, size_t bytes) {
     CHECK_EQ(dyco_schedule_create(stack_size, 0), 0);
     used = 0;
-    for (int i = 0; i < 40; i++) spawn(use_bytes, (void *)bytes);
+    for (int i = 0; i < 40; i++) spawn_shared(use_bytes, (void *)bytes);
     run_all();
     CHECK_EQ(used, 40);
     dyco_schedule_free(NULL);
@@ -37,7 +37,7 @@ static void uses(size_t stack_size, size_t bytes) {
 
 static void too_small(void) {
     CHECK_EQ(dyco_schedule_create(16384, 0), 0);
-    spawn(use_bytes, (void *)60000);
+    spawn_shared(use_bytes, (void *)60000);
     dyco_schedule_run();
 }
 
@@ -65,7 +65,7 @@ int main(void) {
     CHECK_EQ(dyco_schedule_create(0, 0), 0);
     CHECK_ERRNO(dyco_schedule_create(0, 0), EEXIST);
     CHECK_ERRNO(dyco_schedule_create(1 << 20, 10), EEXIST);
-    spawn(inside, NULL);
+    spawn_shared(inside, NULL);
     run_all();
     CHECK_EQ(used, 1);
     pthread_t other;
@@ -73,7 +73,7 @@ int main(void) {
     CHECK_EQ(pthread_join(other, NULL), 0);
     dyco_schedule_free(NULL);
 
-    spawn(nothing, NULL); /* this makes one, too */
+    spawn_shared(nothing, NULL); /* this makes one, too */
     CHECK_ERRNO(dyco_schedule_create(0, 0), EEXIST);
     dyco_schedule_free(NULL);
 
@@ -90,7 +90,7 @@ int main(void) {
     for (size_t i = 0; i < COUNT(waits); i++) {
         CHECK_EQ(dyco_schedule_create(0, waits[i]), 0);
         used = 0;
-        spawn(sleep_long, (void *)30);
+        spawn_shared(sleep_long, (void *)30);
         int64_t begin = now_ms();
         run_all();
         CHECK_EQ(used, 1);

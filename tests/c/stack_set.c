@@ -37,7 +37,7 @@ static void running(void *argument) {
     CHECK_ERRNO(dyco_coroutine_setStack(self, NULL, 0), EBUSY);
     dyco_coroutine_sleep(0);
     CHECK_ERRNO(dyco_coroutine_setStack(self, NULL, 0), EBUSY);
-    int child = spawn(where, NULL);
+    int child = spawn_shared(where, NULL);
     CHECK_EQ(dyco_coroutine_setStack(child, memory, sizeof memory), 1);
     dyco_coroutine_sleep(0);
     ran++;
@@ -59,7 +59,7 @@ int main(void) {
     void *pointer = &ran;
     size_t size = 1;
 
-    int cid = spawn(elsewhere, NULL);
+    int cid = spawn_shared(elsewhere, NULL);
     CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 0);
     CHECK_EQ(dyco_coroutine_getStack(cid, NULL, NULL), 0);
 
@@ -89,7 +89,7 @@ int main(void) {
     CHECK_EQ(ran, 1);
 
     /* The caller's memory: exactly that. */
-    cid = spawn(where, NULL);
+    cid = spawn_shared(where, NULL);
     CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
     CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 1);
     CHECK(pointer == memory);
@@ -97,7 +97,7 @@ int main(void) {
     run_all();
 
     /* The last word counts. */
-    cid = spawn(where, NULL);
+    cid = spawn_shared(where, NULL);
     CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 16384), 1);
     CHECK_EQ(dyco_coroutine_setStack(cid, memory, 32768), 1);
     CHECK_EQ(dyco_coroutine_setStack(cid, memory + 32768, 32768), 1);
@@ -105,7 +105,7 @@ int main(void) {
     CHECK(pointer == memory + 32768);
     CHECK_EQ(size, 32768);
     run_all();
-    cid = spawn(elsewhere, NULL);
+    cid = spawn_shared(elsewhere, NULL);
     CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
     CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 0), 0);
     CHECK_EQ(dyco_coroutine_getStack(cid, &pointer, &size), 0);
@@ -117,7 +117,7 @@ int main(void) {
     run_all();
 
     /* What cannot be is refused, and what was set before stays. */
-    cid = spawn(where, NULL);
+    cid = spawn_shared(where, NULL);
     CHECK_EQ(dyco_coroutine_setStack(cid, memory, sizeof memory), 1);
     CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, 1), EINVAL);
     CHECK_ERRNO(dyco_coroutine_setStack(cid, memory, 100), EINVAL);
@@ -135,12 +135,12 @@ int main(void) {
     run_all();
 
     ran = 0;
-    spawn(running, NULL);
+    spawn_shared(running, NULL);
     run_all();
     CHECK_EQ(ran, 2);
 
-    parked_cid = spawn(parked, NULL);
-    spawn(prodder, NULL);
+    parked_cid = spawn_shared(parked, NULL);
+    spawn_shared(prodder, NULL);
     run_all();
     return test_done();
 }

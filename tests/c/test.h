@@ -5,7 +5,7 @@
  *
  * The first lines of a program may hold directives for tests/c_programs.rs:
  *   // modes: shared archive static fortify    only these ways to link (fortify = shared, _FORTIFY_SOURCE=2; ring = shared,
- *                                              DYCO_POLLER=io_uring, for programs that have to do with sockets)
+ *                                              DYCO_POLLER=io_uring)
  *   // arch: x86_64                            only on this machine (default: also under qemu-aarch64)
  *   // timeout: 60                             seconds, instead of 30 (under qemu five times that)
  *   // needs: gdb valgrind                     skipped where a command is missing

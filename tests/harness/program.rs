@@ -95,8 +95,6 @@ pub struct Program {
     machines: Vec<String>,
     needs: Vec<String>,
     flags: Vec<String>,
-    /// It has to do with sockets.
-    receives: bool,
     /// It compares what calls return with what they return in a program without the library (tests/c/same.h).
     pub compares: bool,
     pub limit: Duration,
@@ -134,7 +132,6 @@ impl Program {
             machines: words("arch"),
             needs: words("needs"),
             flags: words("flags"),
-            receives: ["\"net.h\"", "\"same.h\"", "recv(", "socketpair("].iter().any(|word| text.contains(word)),
             compares: text.contains("same_start();"),
             limit: Duration::from_secs(number("timeout").unwrap_or(30)),
             descriptors: number("nofile"),
@@ -153,7 +150,7 @@ impl Program {
                 Mode::Shared => true,
                 Mode::Archive => machine == Machine::Native,
                 Mode::Fortify => machine == Machine::Native && !self.cpp,
-                Mode::Ring => machine == Machine::Native && self.receives,
+                Mode::Ring => machine == Machine::Native,
                 Mode::Static => {
                     !self.cpp && (machine == Machine::Native || self.modes.iter().any(|name| name == "static"))
                 }
