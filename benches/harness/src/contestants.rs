@@ -88,6 +88,7 @@ const ECHO: &[Row] = &[
     row("libdyco, own stacks, dyco_* names", "dyco", "own calls 1"),
     on_ring("libdyco, own stacks, io_uring", "dyco", "own hooks 1"),
     on_ring("libdyco, shared stacks, io_uring", "dyco", "shared hooks 1"),
+    on_ring("libdyco, shared stacks, buffers on the heap, io_uring", "dyco", "shared heap 1"),
     row("State Threads", "st", ""),
     row("libuv", "uv", ""),
     row("may", "may", ""),
