@@ -56,11 +56,7 @@ fn create(func: proc_coroutine, arg: *mut c_void, urgent: bool) -> c_int {
 /// @param msecs milliseconds; 0 gives way only
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_coroutine_sleep(msecs: u32) {
-    let ns = u64::from(msecs) * MS;
-    match scheduler::current() {
-        Some(current) => time::sleep(current, ns),
-        None => time::sleep_thread(ns),
-    }
+    time::sleep_anywhere(u64::from(msecs) * MS);
 }
 
 /// Ends the calling coroutine at once, as if its function had returned.

@@ -7,7 +7,7 @@ use core::ffi::c_int;
 use libc::{clockid_t, timespec};
 
 use super::level::nanoseconds;
-use crate::scheduler::Current;
+use crate::scheduler::{self, Current};
 use crate::sys::clock::{self, Instant, NEVER, SECOND};
 use crate::sys::{Errno, Result};
 use crate::syscall;
@@ -15,17 +15,31 @@ use crate::syscall;
 /// How long a sleep by a clock that can be set, or that counts suspended time, may go without a look at that clock.
 const CLOCK_CHECK: u64 = SECOND;
 
+/// Sleeps for `ns` nanoseconds, or lets the thread sleep.
+#[inline(always)]
+pub fn sleep_anywhere(ns: u64) {
+    // A look at the clock would cost three times as much as giving way.
+    match scheduler::current_at_once() {
+        Some(current) if ns == 0 => current.yield_now(),
+        _ => sleep_slowly(ns),
+    }
+}
+
+#[inline(never)]
+fn sleep_slowly(ns: u64) {
+    match scheduler::current() {
+        Some(current) => sleep(current, ns),
+        None => sleep_thread(ns),
+    }
+}
+
 /// Sleeps for `ns` nanoseconds.
 pub fn sleep(current: Current, ns: u64) {
-    if ns == 0 {
-        // A look at the clock would cost three times as much as giving way.
-        return current.yield_now();
-    }
-    sleep_until(current, ns, clock::after(ns));
+    sleep_until(current, ns, if ns == 0 { 0 } else { clock::after(ns) });
 }
 
 /// Outside coroutines: lets the thread sleep for `ns` nanoseconds, to the end.
-pub fn sleep_thread(ns: u64) {
+fn sleep_thread(ns: u64) {
     let until = clock::timespec(clock::after(ns));
     loop {
         // SAFETY: `until` is valid for the call, and an absolute sleep writes no rest.

@@ -27,9 +27,23 @@ impl Current {
     /// a shared one.
     #[inline(always)]
     pub fn is_aside(self) -> bool {
+        self.may_be_aside() && self.is_really_aside()
+    }
+
+    /// What [`Current::is_aside`] can tell without asking the kernel.
+    #[inline(always)]
+    pub(super) fn may_be_aside(self) -> bool {
         // SAFETY: the scheduler and its running coroutine are valid.
         let (stack, busy) = unsafe { (&(*self.coroutine()).stack, (*self.scheduler()).operations.is_busy()) };
-        busy || !stack.contains(arch::stack_pointer()) && (stack.kind == Kind::Shared || is_on_signal_stack())
+        busy || !stack.contains(arch::stack_pointer())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_really_aside(self) -> bool {
+        // SAFETY: as above.
+        let (stack, busy) = unsafe { (&(*self.coroutine()).stack, (*self.scheduler()).operations.is_busy()) };
+        busy || stack.kind == Kind::Shared || is_on_signal_stack()
     }
 }
 

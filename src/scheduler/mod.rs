@@ -72,7 +72,9 @@ pub use run::{RunEnd, abort, aborts, run, stop};
 pub use signals::{Set as SignalSet, change_mask};
 #[cfg(feature = "hook")]
 pub use wait::hooked;
-pub use wait::{Current, Direction, PRIVATE, Wake, current, identity, offer, wake_first, wake_first_if, wake_where};
+pub use wait::{
+    Current, Direction, PRIVATE, Wake, current, current_at_once, identity, offer, wake_first, wake_first_if, wake_where,
+};
 pub use watch::closing::{descriptor_closed, descriptor_closing};
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.

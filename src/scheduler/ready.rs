@@ -65,14 +65,22 @@ impl Queues {
     /// Takes the next one off; null when none is ready.
     #[inline(always)]
     pub fn pop(&mut self) -> *mut Coroutine {
-        // SAFETY: the lists are initialised and hold waiters of valid control blocks: ending one takes it off.
-        unsafe {
-            if self.urgent.is_empty() {
-                self.in_a_row = 0;
-                return owner(List::pop_front(&mut self.normal));
-            }
-            owner(self.pop_fairly())
+        if self.urgent.is_empty() {
+            return self.pop_plainly();
         }
+        // SAFETY: as in `pop_plainly`; an urgent one is ready.
+        unsafe { owner(self.pop_fairly()) }
+    }
+
+    /// As [`Queues::pop`], where no urgent one is ready; null otherwise.
+    #[inline(always)]
+    pub fn pop_plainly(&mut self) -> *mut Coroutine {
+        if !self.urgent.is_empty() {
+            return ptr::null_mut();
+        }
+        self.in_a_row = 0;
+        // SAFETY: the lists are initialised and hold waiters of valid control blocks: ending one takes it off.
+        unsafe { owner(List::pop_front(&mut self.normal)) }
     }
 
     /// # Safety

@@ -96,24 +96,65 @@ unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *m
 /// Parks the coroutine that runs, after its state has been set and it hangs on what will wake it (or on a ready queue).
 /// Returns when it runs again.
 ///
+/// All that is rare is called last and returns for it, as the switch does: so there is nothing to be saved meanwhile.
+///
 /// # Safety
 /// `scheduler` is this thread's and a coroutine runs.
 #[inline(never)]
 pub unsafe fn park(scheduler: *mut Scheduler) {
-    // SAFETY: the caller's promise; `next_beside` gives a coroutine that is in place.
+    // SAFETY: the caller's promise; ready coroutines are valid.
     unsafe {
         let me = (*scheduler).running;
         (*me).switches = (*me).switches.wrapping_add(1);
         if (*me).stack.has_overflowed(arch::stack_pointer()) {
             finish(scheduler);
         }
-        let next = (*scheduler).next_beside(me);
-        if next.is_null() {
+        if (*scheduler).budget == 0 {
             return change(scheduler, me, ptr::null_mut());
+        }
+        (*scheduler).budget -= 1;
+        let next = (*scheduler).ready.pop_plainly();
+        if next.is_null() {
+            return park_otherwise(scheduler, me, next);
+        }
+        let own = (*next).stack.kind != Kind::Shared && (*next).state != State::New;
+        if !own || (*scheduler).sanitizers.present {
+            return park_otherwise(scheduler, me, next);
+        }
+        if (*scheduler).coroutines.live() >= MANY {
+            (*scheduler).ready.prefetch();
         }
         (*next).state = State::Running;
         if next != me {
             // The other side has mostly parked here, too.
+            change_plainly(arch::switch, scheduler, me, next);
+        }
+    }
+}
+
+/// The rest of [`park`]: for `next`, which is perhaps not in place, or for whom the queues give; null: they have not been
+/// asked for an urgent one.
+///
+/// # Safety
+/// As [`park`]; `next` is null or New or Ready and on no list.
+#[inline(never)]
+unsafe fn park_otherwise(scheduler: *mut Scheduler, me: *mut Coroutine, mut next: *mut Coroutine) {
+    // SAFETY: the caller's promise; `put_beside` has put `next` in place.
+    unsafe {
+        if next.is_null() {
+            next = (*scheduler).ready.pop();
+        }
+        if next.is_null() {
+            return change(scheduler, me, next);
+        }
+        if (*scheduler).coroutines.live() >= MANY {
+            (*scheduler).ready.prefetch();
+        }
+        if !(*scheduler).put_beside(next, me) {
+            return change(scheduler, me, ptr::null_mut());
+        }
+        (*next).state = State::Running;
+        if next != me {
             change_by(arch::switch, scheduler, me, next);
         }
     }
@@ -160,27 +201,6 @@ unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
 }
 
 impl Scheduler {
-    /// The next coroutine that `me` can switch to directly, in place; null: the loop must decide.
-    #[inline(always)]
-    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        if self.budget == 0 {
-            return ptr::null_mut();
-        }
-        self.budget -= 1;
-        let next = self.ready.pop();
-        if next.is_null() {
-            return next;
-        }
-        if self.coroutines.live() >= MANY {
-            self.ready.prefetch();
-        }
-        // SAFETY: ready coroutines are valid.
-        unsafe {
-            let own = (*next).stack.kind != Kind::Shared && (*next).state != State::New;
-            if own || self.put_beside(next, me) { next } else { ptr::null_mut() }
-        }
-    }
-
     /// Puts `next` in place from the stack of `me`; where that cannot be done, leaves it to the loop.
     ///
     /// # Safety

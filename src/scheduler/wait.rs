@@ -54,6 +54,16 @@ pub fn current() -> Option<Current> {
     if inside { Some(Current { scheduler, thread: PhantomData }) } else { None }
 }
 
+/// As [`current`], where that takes a look only; `None` says nothing.
+#[inline(always)]
+pub fn current_at_once() -> Option<Current> {
+    let scheduler = this()?.as_ptr();
+    // SAFETY: this thread's scheduler is valid.
+    let inside =
+        unsafe { !(*scheduler).running.is_null() && (*scheduler).is_running && !(*scheduler).handler.is_set() };
+    if inside { Some(Current { scheduler, thread: PhantomData }) } else { None }
+}
+
 /// As [`current`], for the hooks: `None` also where the program has switched them off.
 #[cfg(feature = "hook")]
 #[inline(always)]
@@ -218,12 +228,29 @@ impl Current {
     }
 
     /// Gives way: goes to the tail of the ready queue.
+    #[inline(always)]
     pub fn yield_now(self) {
+        let me = self.coroutine();
+        // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
+        unsafe {
+            if self.may_be_aside() || (*self.scheduler).watches.any_closed() {
+                return self.yield_slowly();
+            }
+            (*me).state = State::Ready;
+            (*self.scheduler).ready.push(me);
+            switch::park(self.scheduler);
+        }
+    }
+
+    /// As [`Current::yield_now`], in all cases.
+    #[cold]
+    #[inline(never)]
+    fn yield_slowly(self) {
         if self.is_aside() {
             return;
         }
         let me = self.coroutine();
-        // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
+        // SAFETY: as in `yield_now`.
         unsafe {
             (*self.scheduler).settle();
             (*me).state = State::Ready;
