@@ -21,9 +21,15 @@ fn setup() -> &'static Setup {
     static SETUP: OnceLock<Setup> = OnceLock::new();
     SETUP.get_or_init(|| {
         let folder = scratch("tls");
-        for (name, archive) in
-            [("sessions", false), ("sessions", true), ("crowd", false), ("https", false), ("client", false)]
-        {
+        for (name, archive) in [
+            ("sessions", false),
+            ("sessions", true),
+            ("inside", false),
+            ("inside", true),
+            ("crowd", false),
+            ("https", false),
+            ("client", false),
+        ] {
             let mut gcc = Command::new("gcc");
             gcc.args(["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I"]);
             gcc.arg(root().join("include")).arg(root().join(format!("tests/tls/{name}.c")));
@@ -112,6 +118,12 @@ fn sessions() {
 #[test]
 fn sessions_with_the_archive() {
     test_program("sessions_archive", &[]);
+}
+
+#[test]
+fn nobody_waits_inside_openssl() {
+    test_program("inside", &[]);
+    test_program("inside_archive", &[]);
 }
 
 #[test]
