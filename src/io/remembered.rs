@@ -4,8 +4,8 @@
 //!
 //! The number may have been closed and used again behind our back, so what is remembered is a hint. No call here can hold
 //! up the thread, whatever the number means: it is asked not to wait (RWF_NOWAIT), or the descriptor does not wait at the
-//! time of the call, or it has said that it has room. And before a call waits, writes the rest or tells of EAGAIN, it is
-//! asked again. `None`: it is something else, or must be treated as if nothing was known.
+//! time of the call, or it has said that it has room. And before a call writes the rest or tells of EAGAIN, and when it has
+//! waited a while in vain, it is asked again. `None`: it is something else, or must be treated as if nothing was known.
 
 use core::ffi::c_int;
 
@@ -32,7 +32,7 @@ pub unsafe fn read(
     list: *const iovec,
     count: c_int,
 ) -> Option<Result<usize>> {
-    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Read);
+    let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Read);
     // SAFETY: the caller's promise.
     let nowait = || unsafe { read_nowait(fd, list, count) };
     // SAFETY: the caller's promise.
@@ -54,7 +54,7 @@ pub unsafe fn write(
     if snapshot.flags & flag::PIPE == 0 {
         return None;
     }
-    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
+    let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
     // SAFETY: the caller's promise.
     let nowait = || unsafe { write_nowait(fd, list, count) };
     let result = until(&mut waits, snapshot, flag::WRITE_WAITS, nowait, nowait);
@@ -121,7 +121,7 @@ pub unsafe fn write_one(
             return add_one(current, fd, snapshot, count);
         }
     }
-    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
+    let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
     // SAFETY: the caller's promise.
     let plainly = || unsafe { syscall!(SYS_write, fd, buffer, length) };
     until(&mut waits, snapshot, flag::WRITE_WAITS, plainly, plainly)
@@ -129,14 +129,14 @@ pub unsafe fn write_one(
 
 /// Adds 1 (or 0) to an eventfd: one that polls as writable has room for that. So has everything else for eight bytes.
 fn add_one(current: Current, fd: c_int, snapshot: Snapshot, count: u64) -> Option<Result<usize>> {
-    let mut waits = Waits::of_file(Caller::Libc(current), fd, Direction::Write);
+    let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
     // SAFETY: `count` is valid for the call.
     let plainly = || unsafe { syscall!(SYS_write, fd, &raw const count, size_of::<u64>()) };
     while waits.poll() == 0 {
         if waits.deadline().is_err() {
             return unless_it_waits(&waits, plainly);
         }
-        if !is_still(fd, snapshot) {
+        if waits.is_doubtful() && !is_still(fd, snapshot) {
             return None;
         }
         if let Err(error) = waits.park() {
@@ -178,7 +178,7 @@ fn until(
             }
             Err(EAGAIN) => {
                 // A socket, say, may have a time limit.
-                if !is_still(fd, snapshot) {
+                if waits.is_doubtful() && !is_still(fd, snapshot) {
                     return None;
                 }
                 if let Err(error) = waits.park() {

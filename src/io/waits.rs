@@ -21,6 +21,17 @@ const LONGEST_PAUSE: Instant = 16 * MS;
 /// How long a wait lasts that no event may end.
 const LOOK_AGAIN: Instant = 100 * MS;
 
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A socket: SO_RCVTIMEO and SO_SNDTIMEO exist.
+    Socket,
+    /// Anything else.
+    File,
+    /// A number that was born as something that is no socket, and has not been asked lately whether it still is.
+    Remembered,
+}
+
 /// The waits of one call.
 pub struct Waits {
     current: Current,
@@ -29,8 +40,7 @@ pub struct Waits {
     pause: Instant,
     pub fd: c_int,
     direction: Direction,
-    /// Whether SO_RCVTIMEO and SO_SNDTIMEO exist.
-    timed: bool,
+    kind: Kind,
     /// Whether O_NONBLOCK counts.
     heeds_nonblock: bool,
     /// The present wait ends before the deadline.
@@ -53,7 +63,7 @@ impl Waits {
             pause: 0,
             fd,
             direction,
-            timed: true,
+            kind: Kind::Socket,
             heeds_nonblock: caller.heeds_nonblock(),
             looks_again: false,
         }
@@ -61,7 +71,22 @@ impl Waits {
 
     /// For anything else.
     pub fn of_file(caller: Caller, fd: c_int, direction: Direction) -> Waits {
-        Waits { timed: false, ..Waits::of_socket(caller, fd, direction) }
+        Waits { kind: Kind::File, ..Waits::of_socket(caller, fd, direction) }
+    }
+
+    /// For what is no socket if the number still means what it was born as: the first wait ends after a while also
+    /// without an event. See [`Waits::is_doubtful`].
+    pub fn of_remembered(caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits { kind: Kind::Remembered, ..Waits::of_socket(caller, fd, direction) }
+    }
+
+    /// Whether to ask now what the number means: it has been waited for in vain. Once, if it is what it was.
+    pub fn is_doubtful(&mut self) -> bool {
+        let doubtful = self.kind == Kind::Remembered && self.deadline != NOT_YET;
+        if doubtful {
+            self.kind = Kind::File;
+        }
+        doubtful
     }
 
     /// Who waits.
@@ -145,10 +170,14 @@ impl Waits {
         self.current.begin_wait_fd(self.fd, self.events() as u32, until)
     }
 
-    /// When to try again without an event: no event tells of a UNIX peer that reads no more (shutdown(2), SHUT_RD), which
-    /// ends a wait to send.
+    /// When to try again without an event: none tells of a UNIX peer that reads no more (shutdown(2), SHUT_RD), which ends a
+    /// wait to send, nor that a number means something else.
     fn next_look(&self) -> Instant {
-        let told = self.direction == Direction::Read || !self.timed || descriptors::get(self.fd).inet();
+        let told = match self.kind {
+            Kind::Socket => self.direction == Direction::Read || descriptors::get(self.fd).inet(),
+            Kind::File => true,
+            Kind::Remembered => false,
+        };
         if told { NEVER } else { clock::after(LOOK_AGAIN) }
     }
 
@@ -187,7 +216,7 @@ impl Waits {
         if self.heeds_nonblock && is_nonblocking(self.fd, snapshot)? {
             return Err(EAGAIN);
         }
-        let timeout = if self.timed { timeout(self.fd, snapshot, self.direction) } else { 0 };
+        let timeout = if self.kind == Kind::Socket { timeout(self.fd, snapshot, self.direction) } else { 0 };
         self.deadline = if timeout == 0 { NEVER } else { clock::after(timeout) };
         Ok(self.deadline)
     }

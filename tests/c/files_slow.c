@@ -162,9 +162,10 @@ static void is_left_looking(void *argument) {
     TEST_FAIL("came back with %d", stat(disk_file(), &status));
 }
 
+/* As soon as a helper is at work. */
 static void aborts(void *argument) {
-    (void)argument;
-    dyco_coroutine_sleep(DELAY / 4);
+    unsigned before = (unsigned)(uintptr_t)argument;
+    while (*disk_asked == before) dyco_coroutine_sleep(1);
     dyco_schedcall_abort();
 }
 
@@ -175,7 +176,7 @@ static void ended(void) {
         if (round == 1) spawn(is_left, &fd);
         if (round == 2) spawn(is_left_opening, NULL);
         if (round == 3) spawn(is_left_looking, NULL);
-        spawn(aborts, NULL);
+        spawn(aborts, (void *)(uintptr_t)*disk_asked);
         int64_t began = now_ms();
         CHECK_EQ(dyco_schedule_run(), -1);
         CHECK_TOOK(now_ms() - began, DELAY - 1, 5000); /* the helpers used their memory */

@@ -10,6 +10,7 @@
 
 #include <linux/fuse.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -23,6 +24,8 @@ struct disk_reply {
 };
 
 static int disk_delay_ms;
+/* How many operations have begun that take their time. */
+static volatile unsigned *disk_asked;
 static char disk_folder[] = "/tmp/dyco-disk-XXXXXX";
 static char disk_content[DISK_SIZE];
 static uint64_t disk_length = 100000;
@@ -120,6 +123,7 @@ static inline void disk_serve(int fd) {
                 struct fuse_out_header *head = malloc(1 << 18);
                 if (!head || last - first == COUNT(queue)) _exit(3);
                 int result = disk_answer(in, in + 1, (char *)(head + 1));
+                if (disk_is_slow(in->opcode)) ++*disk_asked;
                 head->unique = in->unique;
                 head->error = result < 0 ? result : 0;
                 head->len = (uint32_t)(sizeof *head + (result > 0 ? (size_t)result : 0));
@@ -156,6 +160,8 @@ static inline void disk_start(int delay_ms) {
         rmdir(disk_folder);
         TEST_SKIP("has no file systems in user space");
     }
+    disk_asked = mmap(NULL, sizeof *disk_asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(disk_asked != MAP_FAILED);
     pid_t test = getpid(), server = fork();
     CHECK(server >= 0);
     if (server == 0) {
