@@ -176,8 +176,7 @@ impl Scheduler {
             if (*stack).kind == Kind::Shared {
                 let size = own::rounded(self.slots.size())?;
                 let (base, slab) = self.stacks.take(size)?;
-                ((*stack).base, (*stack).size) = (base, size);
-                ((*stack).home.slab, (*stack).kind) = (slab, Kind::Own);
+                (*stack).become_own(base, size, slab);
             }
         }
         Ok(())

@@ -85,9 +85,9 @@ pub fn set_stack(cid: i32, memory: *mut c_void, size: usize) -> Result<bool> {
         if size == 0 {
             // Back to the shared stack.
         } else if memory.is_null() {
-            stack.size = own::rounded(size)?;
-            let (base, slab) = (*scheduler).stacks.take(stack.size)?;
-            (stack.base, stack.home.slab, stack.kind) = (base, slab, Kind::Own);
+            let size = own::rounded(size)?;
+            let (base, slab) = (*scheduler).stacks.take(size)?;
+            stack.become_own(base, size, slab);
         } else {
             if size < MIN_CALLER || (memory as usize).checked_add(size).is_none() {
                 return Err(Errno(libc::EINVAL));

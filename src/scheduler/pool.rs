@@ -10,7 +10,8 @@ use super::life::make;
 use super::{Current, Entry, Scheduler, current, this};
 use crate::coroutine::{Coroutine, Wake};
 use crate::list::List;
-use crate::stack::{Kind, Stack, own};
+use crate::stack::Kind;
+use crate::stack::own::{self, Warm};
 use crate::sys::clock::deadline_ms;
 use crate::sys::{Errno, Result, memory};
 
@@ -28,7 +29,7 @@ pub struct Pool {
     stack_size: usize,
     asymmetric: bool,
     /// Stacks that nobody uses; room for `total`.
-    idle: *mut Stack,
+    idle: *mut Warm,
     idle_count: usize,
     obtainers: List,
 }
@@ -59,13 +60,7 @@ impl Pool {
         let total = usize::try_from(total).ok().filter(|&total| total >= 1).ok_or(Errno(libc::EINVAL))?;
         self.adopt()?;
         while self.idle_count > total {
-            self.idle_count -= 1;
-            // SAFETY: an idle stack is nobody's, and its scheduler is this thread's: `adopt` has checked.
-            unsafe {
-                if let Some(scheduler) = this() {
-                    (*scheduler.as_ptr()).release_stack(&mut *self.idle.add(self.idle_count));
-                }
-            }
+            self.release_idle();
         }
         // SAFETY: `idle` is null or ours, and holds plain data.
         self.idle = unsafe { memory::resize(self.idle, total)? }.as_ptr();
@@ -120,14 +115,11 @@ impl Pool {
             (*coroutine).asymmetric = self.asymmetric;
             if self.idle_count > 0 {
                 self.idle_count -= 1;
-                (*coroutine).stack = self.idle.add(self.idle_count).read();
+                let Warm { base, slab } = *self.idle.add(self.idle_count);
+                (*coroutine).stack.become_own(base, self.stack_size, slab);
             } else if self.stack_size > 0 {
                 match (*scheduler).stacks.take(self.stack_size) {
-                    Ok((base, slab)) => {
-                        let stack = &mut (*coroutine).stack;
-                        (stack.base, stack.size, stack.home.slab, stack.kind) =
-                            (base, self.stack_size, slab, Kind::Own);
-                    }
+                    Ok((base, slab)) => (*coroutine).stack.become_own(base, self.stack_size, slab),
                     Err(errno) => {
                         (*scheduler).coroutines.remove(coroutine);
                         self.wake_obtainers();
@@ -159,15 +151,25 @@ impl Pool {
                 return Err(Errno(libc::EBUSY));
             }
             (*pool).adopt()?;
-            if let Some(scheduler) = this() {
-                for index in 0..(*pool).idle_count {
-                    (*scheduler.as_ptr()).release_stack(&mut *(*pool).idle.add(index));
-                }
+            while (*pool).idle_count > 0 {
+                (*pool).release_idle();
             }
             memory::free((*pool).idle);
             memory::free(pool);
         }
         Ok(())
+    }
+
+    /// Gives one of the idle stacks, of which there is one, to the scheduler.
+    fn release_idle(&mut self) {
+        self.idle_count -= 1;
+        // SAFETY: an idle stack is nobody's, and its scheduler is this thread's: `adopt` has checked.
+        unsafe {
+            let Warm { base, slab } = *self.idle.add(self.idle_count);
+            if let Some(scheduler) = this() {
+                (*scheduler.as_ptr()).stacks.give_back(base, self.stack_size, slab);
+            }
+        }
     }
 
     /// EPERM when another thread's coroutines are active. Idle stacks of a scheduler that is gone are gone too.
@@ -205,24 +207,33 @@ impl Pool {
     }
 }
 
-/// A coroutine of a pool ends: its stack stays with the pool, its place goes to who waits for one.
+/// Whether a coroutine's pool, which it has, will keep its stack.
 ///
 /// # Safety
-/// `coroutine` has a pool and will not run again.
-pub unsafe fn give_back(coroutine: *mut Coroutine) {
-    // SAFETY: the caller's promise; a pool with active coroutines is alive.
+/// As [`give_back`].
+pub unsafe fn keeps_stack(coroutine: *const Coroutine) -> bool {
+    // SAFETY: the caller's promise.
+    let (pool, stack) = unsafe { (&*(*coroutine).pool.cast::<Pool>(), &(*coroutine).stack) };
+    stack.kind == Kind::Own && stack.size == pool.stack_size && pool.idle_count < pool.total
+}
+
+/// A coroutine of a pool ends: its stack stays with the pool, or not: false; its place goes to who waits for one.
+///
+/// # Safety
+/// `coroutine` has a pool and will not run again; a pool with active coroutines is alive.
+pub unsafe fn give_back(coroutine: *mut Coroutine) -> bool {
+    // SAFETY: the caller's promise. `idle` has room for `total`.
     unsafe {
+        let keeps = keeps_stack(coroutine);
         let pool = &mut *(*coroutine).pool.cast::<Pool>();
         pool.active -= 1;
-        if (*coroutine).stack.kind == Kind::Own
-            && (*coroutine).stack.size == pool.stack_size
-            && pool.idle_count < pool.total
-        {
-            pool.idle.add(pool.idle_count).write(ptr::read(&raw const (*coroutine).stack));
+        if keeps {
+            let stack = &(*coroutine).stack;
+            pool.idle.add(pool.idle_count).write(Warm { base: stack.base, slab: stack.home.slab });
             pool.idle_count += 1;
-            (*coroutine).stack = core::mem::zeroed();
         }
         pool.wake_obtainers();
+        keeps
     }
 }
 

@@ -318,10 +318,9 @@ impl Scheduler {
             if !(*coroutine).asymmetric {
                 self.scheduled -= 1;
             }
-            if !(*coroutine).pool.is_null() {
-                pool::give_back(coroutine);
+            if (*coroutine).pool.is_null() || !pool::give_back(coroutine) {
+                self.release_stack(&mut (*coroutine).stack);
             }
-            self.release_stack(&mut (*coroutine).stack);
             self.coroutines.remove(coroutine);
         }
     }

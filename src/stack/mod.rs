@@ -100,6 +100,11 @@ impl Stack {
         Stack { base, size, kind: Kind::Caller, home: Home { id: tools::register_stack(base, size) }, ..stack }
     }
 
+    /// Makes a stack without memory one of [`Kind::Own`].
+    pub fn become_own(&mut self, base: *mut u8, size: usize, slab: *mut own::Slab) {
+        (self.base, self.size, self.home.slab, self.kind) = (base, size, slab, Kind::Own);
+    }
+
     /// Gives the program's memory back.
     ///
     /// # Safety

@@ -45,10 +45,13 @@ pub struct Slab {
     ids: *mut u32,
 }
 
+/// A stack that nobody uses, with its pages.
 #[derive(Clone, Copy)]
-struct Warm {
-    base: *mut u8,
-    slab: *mut Slab,
+pub struct Warm {
+    /// Its lowest byte.
+    pub base: *mut u8,
+    /// Where it came from.
+    pub slab: *mut Slab,
 }
 
 struct Class {
