@@ -19,7 +19,7 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
             // SAFETY: the C caller's promise, as everywhere in this file.
             Some(current) => unsafe { commands::system(current, command) },
             // SAFETY: see above.
-            None => unsafe { next::system(command) },
+            None => unsafe { commands::system_outside(command) },
         }
     })
 }

@@ -10,6 +10,7 @@ use core::ptr;
 use libc::{FILE, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, sigset_t};
 
 use super::{child, stream};
+use crate::scheduler::children::ignored;
 use crate::scheduler::children::kept::{self, Kept};
 use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
@@ -92,6 +93,20 @@ pub unsafe fn system(current: Current, command: *const c_char) -> c_int {
         }
         run(current, command)
     }
+}
+
+/// `system` outside coroutines: libc's own.
+///
+/// # Safety
+/// As libc's.
+pub unsafe fn system_outside(command: *const c_char) -> c_int {
+    let counted = !scheduler::in_vfork_child() && ignored::libc_begins();
+    // SAFETY: the caller's promise.
+    let status = unsafe { next::system(command) };
+    if counted {
+        ignored::libc_ends();
+    }
+    status
 }
 
 /// A shell that could not be started is one that has ended with 127.

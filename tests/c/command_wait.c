@@ -268,6 +268,73 @@ static void nested(void) {
     CHECK(now.sa_handler == handler);
 }
 
+/* libc's own, in a plain thread, ignores and puts back, too: however the two overlap, each command is interrupted as
+ * ever, who waits is not, and in the end all is as before. */
+static int thread_waits;
+
+static void *calls_libc(void *argument) {
+    const int *times = argument;
+    __atomic_store_n(&thread_waits, 1, __ATOMIC_SEQ_CST);
+    if (times[1] < 0) {
+        CHECK_EQ(system("sleep 10"), 0);
+        TEST_FAIL("was not cancelled");
+    }
+    char command[64];
+    snprintf(command, sizeof command, "sleep 0.%d; kill -INT $$", times[1]);
+    CHECK_EQ(system(command), SIGINT);
+    __atomic_store_n(&thread_waits, 0, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static void overlaps_libc(void *argument) {
+    const int *times = argument;
+    char command[64];
+    struct sigaction now;
+    dyco_coroutine_sleep((uint32_t)times[2] * 100);
+    snprintf(command, sizeof command, "sleep 0.%d; kill -INT $$", times[3]);
+    CHECK_EQ(system(command), SIGINT);
+    CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+    CHECK(now.sa_handler == (__atomic_load_n(&thread_waits, __ATOMIC_SEQ_CST) ? SIG_IGN : handler));
+    finished++;
+}
+
+static void starts_libc(void *argument) {
+    const int *times = argument;
+    pthread_t thread;
+    dyco_coroutine_sleep((uint32_t)times[0] * 100);
+    CHECK_EQ(pthread_create(&thread, NULL, calls_libc, argument), 0);
+    if (times[1] < 0) {
+        dyco_coroutine_sleep(200);
+        CHECK_EQ(pthread_cancel(thread), 0);
+        __atomic_store_n(&thread_waits, 0, __ATOMIC_SEQ_CST);
+    }
+    /* While one of them lasts. */
+    dyco_coroutine_sleep(70);
+    while (finished == 0) {
+        struct sigaction now;
+        CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+        CHECK(finished > 0 || now.sa_handler == SIG_IGN);
+        dyco_coroutine_sleep(5);
+    }
+    while (__atomic_load_n(&thread_waits, __ATOMIC_SEQ_CST)) dyco_coroutine_sleep(5);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void beside_libc(void) {
+    /* libc's begins and lasts, ours begins and lasts, in tenths of seconds. */
+    static int orders[][4] = {{0, 4, 1, 1}, {0, 2, 1, 4}, {1, 4, 0, 3}, {1, 1, 0, 5}, {0, -1, 1, 4}, {1, -1, 0, 5}, {0, -1, 1, 0}};
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct sigaction now;
+        finished = 0;
+        spawn(overlaps_libc, orders[i]);
+        spawn(starts_libc, orders[i]);
+        run_with_ticker();
+        CHECK_EQ(finished, 1);
+        CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
+        CHECK(now.sa_handler == handler);
+    }
+}
+
 #ifndef __aarch64__
 /* A forked child's system is its own, and its parent's commands are not its children. */
 static void forks(void *argument) {
@@ -297,6 +364,7 @@ int main(int argc, char **argv) {
     ended();
     warm_up();
     nested();
+    beside_libc();
 #ifndef __aarch64__
     finished = 0;
     in_coroutine(opens, "r");

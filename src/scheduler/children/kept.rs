@@ -12,7 +12,7 @@ use core::{mem, ptr};
 use libc::pid_t;
 
 use super::claims::Claim;
-use super::{Report, Wanted};
+use super::{Report, Wanted, ignored};
 use crate::scheduler::{Current, registry};
 use crate::sys::{Errno, Result, memory};
 
@@ -29,26 +29,12 @@ pub struct Kept {
 
 struct Shared {
     first: UnsafeCell<*mut Kept>,
-    ignored: UnsafeCell<Ignored>,
-}
-
-/// What SIGINT and SIGQUIT did before the first of so many commands began.
-struct Ignored {
-    commands: u32,
-    before: [libc::sigaction; 2],
 }
 
 // SAFETY: touched under the registry's lock only.
 unsafe impl Sync for Shared {}
 
-static SHARED: Shared = Shared {
-    first: UnsafeCell::new(ptr::null_mut()),
-    // SAFETY: plain data, valid when zero.
-    ignored: UnsafeCell::new(unsafe { mem::zeroed() }),
-};
-
-/// What a command ignores while somebody waits for it.
-const IGNORED: [libc::c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
+static SHARED: Shared = Shared { first: UnsafeCell::new(ptr::null_mut()) };
 
 /// Makes a child by `spawn`, under the registry's lock, and keeps it. `stream`: popen's, or null.
 pub fn keep(stream: *mut c_void, writes: bool, spawn: impl FnOnce() -> Result<pid_t>) -> Result<*mut Kept> {
@@ -205,7 +191,7 @@ impl Command {
             unsafe { let_go(kept) };
         }
         if mem::take(&mut self.ignores) {
-            stop_ignoring();
+            ignored::command_ends();
         }
     }
 }
@@ -222,7 +208,7 @@ impl Current {
             }
             (*command).ignores = true;
         }
-        Ok(ignore())
+        Ok(ignored::command_begins())
     }
 
     /// The calling coroutine keeps the child of its command. EBUSY: it has one.
@@ -250,36 +236,6 @@ impl Current {
         // SAFETY: the extras are valid, and the calling coroutine's.
         self.make_extras().map(|extras| unsafe { &raw mut (*extras).command })
     }
-}
-
-/// Ignores the signals for one more command; says which of them were ignored before the first.
-fn ignore() -> [bool; 2] {
-    // SAFETY: under the lock; the actions are valid, and plain data.
-    registry::locked(|| unsafe {
-        let ignored = SHARED.ignored.get();
-        if (*ignored).commands == 0 {
-            let mut ignoring: libc::sigaction = mem::zeroed();
-            ignoring.sa_sigaction = libc::SIG_IGN;
-            for (signal, before) in IGNORED.into_iter().zip(&mut (*ignored).before) {
-                libc::sigaction(signal, &ignoring, before);
-            }
-        }
-        (*ignored).commands += 1;
-        (*ignored).before.map(|action| action.sa_sigaction == libc::SIG_IGN)
-    })
-}
-
-fn stop_ignoring() {
-    // SAFETY: as above.
-    registry::locked(|| unsafe {
-        let ignored = SHARED.ignored.get();
-        (*ignored).commands -= 1;
-        if (*ignored).commands == 0 {
-            for (signal, before) in IGNORED.into_iter().zip(&(*ignored).before) {
-                libc::sigaction(signal, before, ptr::null_mut());
-            }
-        }
-    });
 }
 
 // A claim is found for the child that it is kept for.

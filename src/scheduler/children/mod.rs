@@ -3,7 +3,8 @@
 //!
 //! A coroutine that waits for one child *claims* it (`claims`): whoever waits for any child and comes across a claimed one
 //! that has ended reaps it for its claimer. A pidfd tells the claimer when to look; nothing that can be polled tells of any
-//! child, so a thread does (`helper`). Children that the library makes itself are claimed from their birth on (`kept`).
+//! child, so a thread does (`helper`). Children that the library makes itself are claimed from their birth on (`kept`), and
+//! two signals ignored while somebody waits for them (`ignored`).
 //!
 //! Claims, and who waits for any child, are changed under the registry's lock, and children are reaped under it.
 
@@ -17,6 +18,7 @@ use crate::syscall;
 
 mod claims;
 mod helper;
+pub mod ignored;
 pub mod kept;
 
 #[cfg(feature = "hook")]
