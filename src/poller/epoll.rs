@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The epoll(7) backend: an epoll set, and an eventfd in it through which other threads wake this one.
+//! The epoll(7) backend: an epoll set, with an eventfd in it through which other threads wake this one, and an alarm.
 
 use core::ptr;
 
+use super::alarm::Alarm;
 use super::descriptors::{self, flag};
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::syscall::KERNEL_SIGSET;
@@ -16,6 +17,8 @@ pub const BATCH: usize = 1024;
 const WAKE: u64 = u64::MAX;
 /// The event data of the signalfd.
 const SIGNALS: u64 = u64::MAX - 1;
+/// The event data of the alarm.
+const ALARM: u64 = u64::MAX - 2;
 
 /// Always asked for: the directions that cost nothing while nothing happens. EPOLLOUT is added where somebody waits.
 pub const BASE: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
@@ -24,6 +27,7 @@ pub const BASE: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP | libc:
 pub struct Epoll {
     set: i32,
     wake: i32,
+    alarm: Alarm,
     events: *mut libc::epoll_event,
     /// epoll_pwait2 (Linux 5.11) is missing: deadlines are rounded up to milliseconds.
     coarse: bool,
@@ -37,6 +41,8 @@ pub enum Event {
     Signals,
     /// Another thread has something to say.
     Inbox,
+    /// Nothing: a deadline has come, or would have.
+    Alarm,
 }
 
 /// A descriptor, the generation it was registered under, and what epoll says.
@@ -63,7 +69,7 @@ pub enum Added {
 impl Epoll {
     /// Makes it closed.
     pub fn init(&mut self) {
-        (self.set, self.wake, self.coarse) = (-1, -1, false);
+        (self.set, self.wake, self.alarm, self.coarse) = (-1, -1, Alarm::NONE, false);
         self.events = ptr::null_mut();
     }
 
@@ -92,18 +98,34 @@ impl Epoll {
         }
         descriptors::born(set, flag::INTERNAL);
         descriptors::born(wake, flag::INTERNAL);
+        self.open_alarm();
         Ok(())
+    }
+
+    /// Without an alarm waits have timeouts.
+    fn open_alarm(&mut self) {
+        let alarm = Alarm::open();
+        if alarm.fd() < 0 {
+            return;
+        }
+        if self.control(libc::EPOLL_CTL_ADD, alarm.fd(), (libc::EPOLLIN | libc::EPOLLET) as u32, ALARM).is_err() {
+            return close(alarm.fd());
+        }
+        descriptors::born(alarm.fd(), flag::INTERNAL);
+        self.alarm = alarm;
     }
 
     /// Closes the descriptors. After fork this leaves the parent's set alone: nothing is removed from it.
     pub fn close(&mut self) {
         if self.set >= 0 {
-            for fd in [self.set, self.wake] {
-                descriptors::forget(fd);
-                close(fd);
+            for fd in [self.set, self.wake, self.alarm.fd()] {
+                if fd >= 0 {
+                    descriptors::forget(fd);
+                    close(fd);
+                }
             }
         }
-        (self.set, self.wake) = (-1, -1);
+        (self.set, self.wake, self.alarm) = (-1, -1, Alarm::NONE);
     }
 
     /// Closes the descriptors and gives the memory back.
@@ -159,10 +181,11 @@ impl Epoll {
     /// [`Epoll::event`] gives each. A signal ends the wait with none.
     pub fn wait(&mut self, deadline: Instant, now: Instant) -> usize {
         let left = deadline.saturating_sub(now);
+        let is_endless = left > 0 && self.is_endless(deadline, now);
         // SAFETY: `events` has room for BATCH; `timeout` is valid for the call.
         let count = unsafe {
-            if left == 0 || deadline == NEVER {
-                let timeout = if left == 0 { 0 } else { -1isize };
+            if left == 0 || is_endless {
+                let timeout = if is_endless { -1isize } else { 0 };
                 syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
             } else if self.coarse {
                 let timeout = left.div_ceil(MS).min(i32::MAX as u64);
@@ -179,8 +202,14 @@ impl Epoll {
         count.max(0) as usize
     }
 
+    /// Whether a wait that begins now needs no timeout: it has no deadline, or the alarm ends it.
+    #[inline]
+    pub fn is_endless(&mut self, deadline: Instant, now: Instant) -> bool {
+        deadline == NEVER || self.alarm.ends(deadline, now)
+    }
+
     /// Event number `index` of the last wait. The wake-up of another thread is consumed.
-    pub fn event(&self, index: usize) -> Event {
+    pub fn event(&mut self, index: usize) -> Event {
         // SAFETY: the caller stays below the number that `wait` returned.
         let event = unsafe { self.events.add(index).read_unaligned() };
         match event.u64 {
@@ -191,6 +220,10 @@ impl Epoll {
                 Event::Inbox
             }
             SIGNALS => Event::Signals,
+            ALARM => {
+                self.alarm.has_rung();
+                Event::Alarm
+            }
             data => Event::Descriptor(DescriptorEvent {
                 fd: data as u32 as i32,
                 generation: (data >> 32) as u32,

@@ -248,8 +248,8 @@ impl Scheduler {
         self.woke = self.now;
         self.pace = BUDGET;
         self.budget = if blocked::is_on() { 0 } else { BUDGET };
-        self.dispatch(events);
-        self.expire(events > 0);
+        let busy = self.dispatch(events);
+        self.expire(busy);
         Ok(())
     }
 
@@ -272,15 +272,20 @@ impl Scheduler {
         }
     }
 
-    fn dispatch(&mut self, events: usize) {
+    /// Passes on what has happened; whether anything has.
+    fn dispatch(&mut self, events: usize) -> bool {
         self.polled = self.now;
+        let mut busy = false;
         for index in 0..events {
             match self.poller.event(index) {
                 Event::Descriptor(event) => self.descriptor_event(&event),
                 Event::Signals => self.read_signals(),
                 Event::Inbox => self.read_inbox(),
+                Event::Alarm => continue,
             }
+            busy = true;
         }
+        busy
     }
 
     /// Ends all coroutines at the program's wish.

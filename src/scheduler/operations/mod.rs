@@ -17,7 +17,7 @@ use crate::coroutine::{Coroutine, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::tools;
-use crate::sys::clock::{self, Instant, NEVER};
+use crate::sys::clock::{self, Instant};
 use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
 use crate::sys::{Errno, environment};
 use crate::syscall_raw;
@@ -252,7 +252,8 @@ impl Scheduler {
             self.push_surely(watch);
             self.operations.watching = true;
         }
-        let limit = (deadline != NEVER).then(|| deadline.saturating_sub(clock::now()));
+        let now = clock::now();
+        let limit = (!self.poller.is_endless(deadline, now)).then(|| deadline.saturating_sub(now));
         self.operations.enter(1, limit);
         if self.reap() { self.poller.wait(0, 0) } else { 0 }
     }
