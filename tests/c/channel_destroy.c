@@ -38,10 +38,6 @@ static void send_local(void *argument) {
     note('s');
 }
 
-static void spawn_shared(proc_coroutine function) {
-    CHECK_EQ(dyco_coroutine_setStack(spawn(function, NULL), NULL, 0), 0);
-}
-
 static void destroy(void *argument) {
     (void)argument;
     dyco_coroutine_sleep(1);
@@ -108,8 +104,8 @@ static void woken(void) {
 
     chan = dyco_channel_create(1);
     CHECK_EQ(dyco_channel_send(chan, "f", 1, 0), 1);
-    spawn_shared(SHARED_STACKS ? send_local : has_sent);
-    spawn_shared(send_local);
+    spawn_shared(SHARED_STACKS ? send_local : has_sent, NULL);
+    spawn_shared(send_local, NULL);
     spawn(takes_and_destroys, NULL);
     run_all();
     CHECK_TRACE(SHARED_STACKS ? "dss" : "dSs");
@@ -170,7 +166,7 @@ static void broken_promises(void) {
     CHECK_EQ(byte, 'm');
 
     CHECK_EQ(dyco_channel_send(chan, "f", 1, 0), 1);
-    spawn_shared(send_local);
+    spawn_shared(send_local, NULL);
     spawn(take_and_abort, NULL);
     CHECK_EQ(dyco_schedule_run(), -1);
     if (SHARED_STACKS) CHECK_EQ(dyco_channel_send(chan, "g", 1, 0), 1);
