@@ -75,6 +75,7 @@ const PROGRAMS: &[Watched] = &[
     ("c/schedule_info", "", MEMORY),
     ("c/life_cycle", "40", ALL),
     ("c/life_exit", "", MEMORY),
+    ("c/finish_next", "", ALL),
     ("c/stress", "", ALL),
     // Epoll and poll.
     ("c/epoll_set", "", ALL),

@@ -57,6 +57,39 @@ pub unsafe extern "C" fn switch(save: *mut *mut u8, to: *mut u8, value: usize) -
     )
 }
 
+/// As [`switch`], but what runs is not parked: nothing of it is kept.
+///
+/// # Safety
+/// As [`switch`].
+#[rustfmt::skip] // as above
+#[unsafe(naked)]
+pub unsafe extern "C" fn switch_for_good(to: *mut u8, value: usize) -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        "hint #34", // bti c
+        "mov sp, x0", ".cfi_def_cfa_offset 176",
+        ".cfi_rel_offset x19, 0", ".cfi_rel_offset x20, 8", ".cfi_rel_offset x21, 16", ".cfi_rel_offset x22, 24",
+        ".cfi_rel_offset x23, 32", ".cfi_rel_offset x24, 40", ".cfi_rel_offset x25, 48", ".cfi_rel_offset x26, 56",
+        ".cfi_rel_offset x27, 64", ".cfi_rel_offset x28, 72", ".cfi_rel_offset x29, 80", ".cfi_rel_offset x30, 88",
+        "ldr x10, [sp, #160]",
+        "msr fpcr, x10",
+        "ldp d8, d9, [sp, #96]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d14, d15, [sp, #144]",
+        "ldp x19, x20, [sp]", ".cfi_restore x19", ".cfi_restore x20",
+        "ldp x21, x22, [sp, #16]", ".cfi_restore x21", ".cfi_restore x22",
+        "ldp x23, x24, [sp, #32]", ".cfi_restore x23", ".cfi_restore x24",
+        "ldp x25, x26, [sp, #48]", ".cfi_restore x25", ".cfi_restore x26",
+        "ldp x27, x28, [sp, #64]", ".cfi_restore x27", ".cfi_restore x28",
+        "ldp x29, x30, [sp, #80]", ".cfi_restore x29", ".cfi_restore x30",
+        "add sp, sp, #176", ".cfi_adjust_cfa_offset -176",
+        "mov x0, x1",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
 /// Where a first frame starts; see x86_64.
 #[unsafe(naked)]
 unsafe extern "C" fn entry() {

@@ -3,6 +3,7 @@
 //!
 //! - `switch(save, to, value)`: parks the caller's frame and continues the frame at `to`, where `value` is returned;
 //! - `switch_elsewhere`: the same, best where the two park at different places in the code;
+//! - `switch_for_good(to, value)`: the same, where nobody comes back;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
 //! - `slot`: two thread-local words, which say what scheduler the thread has, whether it is a vfork child's, and whether
 //!   its hooks are off.
@@ -18,11 +19,13 @@ mod x86_64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::weak_address;
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{prefetch, prepare, stack_pointer, store_float_control, switch, switch as switch_elsewhere};
+pub use aarch64::{
+    prefetch, prepare, stack_pointer, store_float_control, switch, switch as switch_elsewhere, switch_for_good,
+};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::weak_address;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{prefetch, prepare, stack_pointer, store_float_control, switch, switch_elsewhere};
+pub use x86_64::{prefetch, prepare, stack_pointer, store_float_control, switch, switch_elsewhere, switch_for_good};
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("libdyco knows x86_64 and aarch64; docs/porting.md says what a port needs");

@@ -93,6 +93,35 @@ pub unsafe extern "C" fn switch_elsewhere(save: *mut *mut u8, to: *mut u8, value
     )
 }
 
+/// As [`switch_elsewhere`], but what runs is not parked: nothing of it is kept.
+///
+/// # Safety
+/// As [`switch`].
+#[rustfmt::skip] // as above
+#[unsafe(naked)]
+pub unsafe extern "C" fn switch_for_good(to: *mut u8, value: usize) -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        "endbr64",
+        "mov rsp, rdi", ".cfi_def_cfa_offset 64",
+        ".cfi_rel_offset rbp, 48", ".cfi_rel_offset rbx, 40", ".cfi_rel_offset r12, 32",
+        ".cfi_rel_offset r13, 24", ".cfi_rel_offset r14, 16", ".cfi_rel_offset r15, 8",
+        "ldmxcsr dword ptr [rsp]",
+        "fldcw word ptr [rsp + 4]",
+        "mov rax, rsi",
+        "add rsp, 8", ".cfi_adjust_cfa_offset -8",
+        "pop r15", ".cfi_adjust_cfa_offset -8", ".cfi_restore r15",
+        "pop r14", ".cfi_adjust_cfa_offset -8", ".cfi_restore r14",
+        "pop r13", ".cfi_adjust_cfa_offset -8", ".cfi_restore r13",
+        "pop r12", ".cfi_adjust_cfa_offset -8", ".cfi_restore r12",
+        "pop rbx", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbx",
+        "pop rbp", ".cfi_adjust_cfa_offset -8", ".cfi_restore rbp",
+        "pop rcx", ".cfi_adjust_cfa_offset -8", ".cfi_register rip, rcx",
+        "notrack jmp rcx",
+        ".cfi_endproc",
+    )
+}
+
 /// Where a first frame starts. `.cfi_undefined rip` and rbp = 0 tell unwinders that the chain ends here; the call
 /// (rather than a jump) puts the return address inside this function's description.
 #[unsafe(naked)]

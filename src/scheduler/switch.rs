@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Switches. A coroutine that parks switches straight to the next ready one; the loop's own stack is visited only when
-//! nothing is ready, when a coroutine has ended, when a shared slot must change hands under the one that parks, and every so
-//! many switches to look at the clock and the descriptors.
+//! Switches. A coroutine that parks or ends switches straight to the next ready one; the loop's own stack is visited only
+//! when nothing is ready, when the stack of one that has ended is not kept, when a shared slot must change hands under the
+//! one that parks, and every so many switches to look at the clock and the descriptors.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -160,12 +160,14 @@ unsafe fn park_otherwise(scheduler: *mut Scheduler, me: *mut Coroutine, mut next
     }
 }
 
-/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed by the loop.
+/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed and goes on to the next
+/// one, or is freed by the loop.
 ///
 /// # Safety
 /// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
 pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
-    // SAFETY: the caller's promise; the saved frame is never continued.
+    // SAFETY: the caller's promise. A stack that is kept stays as it is until a coroutine runs on it again, and so does a
+    // control block until one is made: neither can be before this one has left.
     unsafe {
         let me = (*scheduler).running;
         (*scheduler).handler = Mark::NONE;
@@ -177,10 +179,34 @@ pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
         }
         // The loop frees it; an abort ends all, this one too.
         if !(*me).asymmetric {
+            if (*scheduler).keeps_stack(me) {
+                (*scheduler).reclaim(me);
+                leave(scheduler, (*scheduler).next_beside(me));
+            }
             (*scheduler).dead = me;
         }
-        change(scheduler, me, ptr::null_mut());
-        core::hint::unreachable_unchecked()
+        if (*scheduler).sanitizers.present {
+            sanitizers::change(scheduler, me, ptr::null_mut());
+        }
+        leave(scheduler, ptr::null_mut())
+    }
+}
+
+/// From a coroutine that has ended to `to`; null stands for the loop.
+///
+/// # Safety
+/// As [`change`], without sanitizers.
+unsafe fn leave(scheduler: *mut Scheduler, to: *mut Coroutine) -> ! {
+    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
+    unsafe {
+        (*scheduler).running = to;
+        let value = if to.is_null() { 0 } else { (*to).waiter.result };
+        let (to_sp, to) = side(scheduler, to);
+        *(*scheduler).errno = (*to).errno;
+        if !(*scheduler).exceptions.is_null() {
+            *(*scheduler).exceptions = (*to).exceptions;
+        }
+        arch::switch_for_good(*to_sp, value as u32 as usize)
     }
 }
 
@@ -201,6 +227,42 @@ unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
 }
 
 impl Scheduler {
+    /// Whether nobody touches a coroutine's stack when it is freed: then it can be by the coroutine itself.
+    ///
+    /// # Safety
+    /// `me` runs.
+    #[inline(always)]
+    unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let stack = &(*me).stack;
+            let plain = self.budget > 0
+                && !self.sanitizers.present
+                && stack.kind == Kind::Own
+                && (*me).extras.is_null()
+                && (*me).waiters.is_null();
+            plain && (self.stacks.keeps(stack.size) || !(*me).pool.is_null() && pool::keeps_stack(me))
+        }
+    }
+
+    /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
+    ///
+    /// # Safety
+    /// `me` runs, perhaps freed already, and there is a budget.
+    #[inline(always)]
+    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
+        self.budget -= 1;
+        let next = self.ready.pop();
+        // SAFETY: ready coroutines are valid.
+        unsafe {
+            if next.is_null() || !self.put_beside(next, me) {
+                return ptr::null_mut();
+            }
+            (*next).state = State::Running;
+        }
+        next
+    }
+
     /// Puts `next` in place from the stack of `me`; where that cannot be done, leaves it to the loop.
     ///
     /// # Safety

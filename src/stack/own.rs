@@ -102,6 +102,14 @@ impl Stacks {
         }
     }
 
+    /// Whether a stack of this size that is given back now would be kept as it is.
+    #[inline(always)]
+    pub fn keeps(&self, size: usize) -> bool {
+        let class = &self.classes[class_of(size)];
+        // A huge stack may have touched much: it does not stay warm.
+        !class.warm.is_null() && (class.warm_count as usize) < WARM && size <= 1 << 20
+    }
+
     /// Takes a stack back.
     ///
     /// # Safety
@@ -113,13 +121,13 @@ impl Stacks {
             if class.warm.is_null() {
                 class.warm = memory::array_zeroed(WARM).map_or(ptr::null_mut(), |warm| warm.as_ptr());
             }
-            // A huge stack may have touched much: it does not stay warm.
-            if !class.warm.is_null() && (class.warm_count as usize) < WARM && size <= 1 << 20 {
+            if self.keeps(size) {
+                let class = &mut self.classes[class_of(size)];
                 class.warm.add(class.warm_count as usize).write(Warm { base, slab });
                 class.warm_count += 1;
                 return;
             }
-            class.cool(Warm { base, slab }, size);
+            self.classes[class_of(size)].cool(Warm { base, slab }, size);
         }
     }
 
