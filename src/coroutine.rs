@@ -92,7 +92,8 @@ pub struct Coroutine {
     pub switches: u32,
     /// Its place in a ready queue, or in the list of the one thing that it waits on.
     pub waiter: Waiter,
-    /// The message that it waits to send, where others may read it.
+    /// The message that it waits to send, where others may read it; or where it wants what it waits to receive, if the kernel
+    /// must not write there.
     pub message: *const u8,
     /// What its present wait has on the heap, and leaves to the coroutine, should that be ended: an array, where it waits on
     /// several things at once. Null: nothing.

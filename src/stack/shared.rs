@@ -144,6 +144,21 @@ pub unsafe fn can_load_beside(stack: *const Stack, running: *const Stack) -> boo
     }
 }
 
+/// Writes into the frames of a parked coroutine, wherever they are.
+///
+/// # Safety
+/// `stack` is shared and parked; the bytes at `address`, where it runs, are live ones.
+#[inline]
+pub unsafe fn write(stack: *const Stack, address: *mut u8, bytes: *const u8, length: usize) {
+    // SAFETY: the caller's promise; `saved` holds all live bytes, when it holds any.
+    unsafe {
+        let saved = (*stack).saved_length as usize;
+        let below_top = (*stack).top() as usize - address as usize;
+        let place = if saved > 0 { (*stack).saved.add(saved - below_top) } else { address };
+        ptr::copy_nonoverlapping(bytes, place, length);
+    }
+}
+
 /// Puts the bytes of `stack` in place, the occupant's into its buffer. ENOMEM leaves all as it was.
 ///
 /// # Safety

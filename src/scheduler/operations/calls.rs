@@ -4,6 +4,7 @@
 use libc::{c_int, c_void, sockaddr, socklen_t};
 
 use super::{AT_ONCE, CLOSED};
+use crate::arch;
 use crate::poller::descriptors;
 use crate::scheduler::Current;
 use crate::scheduler::watch::life_of;
@@ -12,7 +13,7 @@ use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Entry};
 use crate::sys::syscall::check;
 use crate::sys::{Errno, Result};
-use crate::syscall_raw;
+use crate::{syscall, syscall_raw};
 
 impl Current {
     /// Whether there is a ring; it is opened if need be.
@@ -93,6 +94,11 @@ impl Current {
         start >= stack.base as usize && start.saturating_add(length) <= stack.top() as usize
     }
 
+    /// Whether a buffer lies in the coroutine's frames, and is saved with them when it parks.
+    fn lies_in_frames(self, buffer: *const c_void, length: usize) -> bool {
+        buffer as usize >= arch::stack_pointer() as usize && self.lies_on_stack(buffer, length)
+    }
+
     /// Whether the last operation on `fd` has left nothing to receive: then trying is in vain.
     pub fn is_dry(self, fd: c_int) -> bool {
         // SAFETY: the scheduler is valid; its watches live as long as it does.
@@ -106,7 +112,7 @@ impl Current {
     /// `None`: not by the ring.
     ///
     /// # Safety
-    /// As recv(2), and [`Current::may_lend`] says so of the buffer.
+    /// As recv(2).
     pub unsafe fn receive(
         self,
         fd: c_int,
@@ -114,7 +120,7 @@ impl Current {
         length: usize,
         deadline: Instant,
     ) -> Option<Result<usize>> {
-        let entry = Entry {
+        let mut entry = Entry {
             opcode: ring::RECEIVE,
             fd,
             address: buffer as u64,
@@ -122,17 +128,31 @@ impl Current {
             ..Entry::default()
         };
         let me = self.coroutine();
-        // SAFETY: the scheduler and its running coroutine are valid; the caller's promise.
+        // SAFETY: the scheduler and its running coroutine, which waits to send nothing, are valid; the caller's promise.
         unsafe {
+            let lent = self.may_lend(buffer, length);
+            if !lent {
+                // Who passes descriptors relies on where a read of a UNIX socket ends.
+                if !self.lies_in_frames(buffer, length) || length > ring::RECEIVED && !descriptors::get(fd).tcp() {
+                    return None;
+                }
+                (*me).message = buffer.cast();
+                (entry.flags, entry.address) = (ring::CHOOSE_BUFFER, 0);
+            }
             loop {
                 let poll_first = if self.is_dry(fd) { ring::POLL_FIRST } else { 0 };
                 match self.operate(Entry { ioprio: poll_first, ..entry }, deadline, Begin::WithNextTurn)? {
                     End::Cancelled if clock::now() < deadline => {}
                     End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                    End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                    End::Result(Err(Errno(libc::EAGAIN | libc::ENOBUFS))) => return None,
                     End::Result(result) => {
                         let watch = (*self.scheduler()).watches.get(fd);
                         (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();
+                        if !lent && (*me).more && result == Ok(ring::RECEIVED) {
+                            let (at, room) = (buffer.wrapping_byte_add(ring::RECEIVED), length - ring::RECEIVED);
+                            let rest = syscall!(SYS_recvfrom, fd, at, room, libc::MSG_DONTWAIT, 0, 0);
+                            return Some(Ok(ring::RECEIVED + rest.unwrap_or(0)));
+                        }
                         return Some(result);
                     }
                 }
@@ -144,19 +164,27 @@ impl Current {
     /// SIGPIPE. `None`: not by the ring.
     ///
     /// # Safety
-    /// As send(2), and [`Current::may_lend`] says so of the buffer.
+    /// As send(2).
     pub unsafe fn send(self, fd: c_int, buffer: *const c_void, length: usize) -> Option<Result<usize>> {
         let entry = Entry {
             opcode: ring::SEND,
             fd,
             address: buffer as u64,
             length: length.min(i32::MAX as usize) as u32,
+            // The kernel is done with the bytes when it has taken the entry.
             call_flags: (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as u32,
             ..Entry::default()
         };
+        let begin = if self.may_lend(buffer, length) {
+            Begin::WithNextTurn
+        } else if length <= ring::SENT && self.lies_in_frames(buffer, length) {
+            Begin::Copied
+        } else {
+            return None;
+        };
         loop {
-            // SAFETY: the caller's promise.
-            match unsafe { self.operate(entry, NEVER, Begin::WithNextTurn) }? {
+            // SAFETY: the caller's promise; a copy is made where the kernel must not read.
+            match unsafe { self.operate(entry, NEVER, begin) }? {
                 End::Cancelled => {}
                 End::Result(result) => return Some(result),
             }
@@ -223,10 +251,10 @@ impl Current {
                     return Some(End::Result(Err(Errno(libc::EBADF))));
                 }
             }
-            if !scheduler.begin_operation(watch, generation, entry) {
+            if !scheduler.begin_operation(watch, generation, entry, begin == Begin::Copied) {
                 return None;
             }
-            if begin == Begin::WithNextTurn || scheduler.begin_now()? {
+            if begin != Begin::Now || scheduler.begin_now()? {
                 self.park_for_outside(deadline);
             }
             match check((*me).waiter.result as isize) {
@@ -247,10 +275,12 @@ impl Current {
 }
 
 /// When the kernel takes an entry.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Begin {
     /// When the loop turns.
     WithNextTurn,
+    /// The same, with a copy of what it is to send.
+    Copied,
     /// Before the coroutine parks. It does not park when that was all.
     Now,
 }

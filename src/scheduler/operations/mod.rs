@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::coroutine::{Coroutine, Wake};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
-use crate::stack::tools;
+use crate::stack::{shared, tools};
 use crate::sys::clock::{self, Instant};
 use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
 use crate::sys::{Errno, environment};
@@ -142,16 +142,24 @@ impl Operations {
 
 impl Scheduler {
     /// Gives the kernel, with the next turn of the loop, an operation of the coroutine that runs, which parks then. False:
-    /// there is no ring, or no room.
+    /// there is no ring, or no room. `copied`: the kernel gets a copy of what the entry points to.
     ///
     /// # Safety
-    /// `watch` is of the entry's descriptor; what the entry points to stays until the operation has ended.
+    /// `watch` is of the entry's descriptor; what the entry points to stays until the operation has ended, unless it is copied:
+    /// then the bytes fit.
     #[inline]
-    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry) -> bool {
+    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, copied: bool) -> bool {
         let me = self.running;
         let entry = Entry { data: me as u64, ..entry };
         let begun = self.operations.with_ring(|operations| {
+            if (copied || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
+                return None;
+            }
             let place = operations.push(entry)?;
+            if copied {
+                // SAFETY: the caller's promise.
+                unsafe { operations.ring.send_copy(place, entry.address as *const u8, entry.length as usize) };
+            }
             operations.generations[place] = generation;
             operations.count += 1;
             Some(())
@@ -224,8 +232,15 @@ impl Scheduler {
     #[inline]
     unsafe fn complete(&mut self, coroutine: *mut Coroutine, completion: &Completion) {
         self.operations.count -= 1;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise. Who lets the kernel choose a buffer has said where on its shared stack the bytes go, and
+        // no more come than have room there.
         unsafe {
+            if let Some(buffer) = completion.buffer() {
+                let bytes = self.operations.ring.received(buffer);
+                let length = completion.result.max(0) as usize;
+                shared::write(&raw const (*coroutine).stack, (*coroutine).message.cast_mut(), bytes, length);
+                self.operations.ring.offer(buffer);
+            }
             (*coroutine).in_ring = false;
             (*coroutine).waiter.result = completion.result;
             (*coroutine).more = completion.flags & ring::NONEMPTY != 0;

@@ -23,8 +23,13 @@ pub mod enter {
     pub const REGISTERED_RING: u32 = 1 << 4;
 }
 
-/// IORING_UNREGISTER_RING_FDS, of a ring given by its index.
-pub const UNREGISTER: u32 = 21 | 1 << 31;
+/// IORING_REGISTER_*, IORING_UNREGISTER_*.
+pub mod register {
+    pub const UNREGISTER_RINGS: u32 = 21;
+    pub const PROVIDED_BUFFERS: u32 = 22;
+    /// The ring is given by its index.
+    pub const BY_INDEX: u32 = 1 << 31;
+}
 
 /// IORING_OP_READ.
 pub const READ: u8 = 22;
@@ -32,6 +37,8 @@ pub const READ: u8 = 22;
 pub const WRITE: u8 = 23;
 /// IOSQE_ASYNC, in [`Entry::flags`]: a thread of the kernel makes the call, and waits in it.
 pub const BY_WORKER: u8 = 1 << 4;
+/// IOSQE_BUFFER_SELECT, in [`Entry::flags`]: into a buffer that the kernel chooses.
+pub const CHOOSE_BUFFER: u8 = 1 << 5;
 /// IORING_OP_POLL_ADD.
 pub const POLL: u8 = 6;
 /// IORING_OP_ACCEPT.
@@ -55,6 +62,8 @@ pub const CANCEL_FD: u32 = 1 << 1;
 pub const CANCEL_ANY: u32 = 1 << 2;
 /// IORING_RECVSEND_POLL_FIRST, in [`Entry::ioprio`]: it is not ready yet.
 pub const POLL_FIRST: u16 = 1 << 0;
+/// IORING_CQE_F_BUFFER: it has chosen one.
+const CHOSEN: u32 = 1 << 0;
 /// IORING_CQE_F_SOCK_NONEMPTY: there is more to receive.
 pub const NONEMPTY: u32 = 1 << 2;
 
@@ -102,6 +111,12 @@ impl Completion {
     /// The result as of a system call.
     pub fn result(&self) -> Result<usize> {
         syscall::check(self.result as isize)
+    }
+
+    /// The buffer that the kernel has chosen and used.
+    #[inline]
+    pub fn buffer(&self) -> Option<u16> {
+        (self.flags & CHOSEN != 0).then_some((self.flags >> 16) as u16)
     }
 }
 

@@ -17,8 +17,10 @@ use super::{Result, clock, memory};
 use crate::syscall;
 
 mod abi;
+mod buffers;
 
 pub use abi::*;
+pub use buffers::{RECEIVED, SENT};
 
 /// Submissions that wait for the kernel.
 pub const ENTRIES: u32 = 256;
@@ -40,6 +42,7 @@ pub struct Ring {
     submission_head: *const AtomicU32,
     completion_tail: *const AtomicU32,
     completion_head: *const AtomicU32,
+    buffers: buffers::Buffers,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -214,8 +217,9 @@ impl Ring {
             data: u64,
         }
         let update = Update { offset: self.index, reserved: 0, data: 0 };
+        let operation = register::UNREGISTER_RINGS | register::BY_INDEX;
         // SAFETY: names our own ring, by its index.
-        let _ = unsafe { syscall!(SYS_io_uring_register, self.index, UNREGISTER, &raw const update, 1) };
+        let _ = unsafe { syscall!(SYS_io_uring_register, self.index, operation, &raw const update, 1) };
         self.unmap();
     }
 
@@ -235,5 +239,6 @@ impl Ring {
         // SAFETY: our own mapping, which the kernel uses no more.
         unsafe { memory::unmap(self.memory, ENTRY_BYTES + RING_BYTES) };
         self.memory = ptr::null_mut();
+        self.free_buffers();
     }
 }
