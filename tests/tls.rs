@@ -26,6 +26,7 @@ fn setup() -> &'static Setup {
             ("sessions", true),
             ("inside", false),
             ("inside", true),
+            ("records", false),
             ("crowd", false),
             ("https", false),
             ("client", false),
@@ -124,6 +125,11 @@ fn sessions_with_the_archive() {
 fn nobody_waits_inside_openssl() {
     test_program("inside", &[]);
     test_program("inside_archive", &[]);
+}
+
+#[test]
+fn records() {
+    test_program("records", &[]);
 }
 
 #[test]

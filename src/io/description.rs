@@ -105,6 +105,11 @@ pub unsafe fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_v
             change(fd, flag::LINGERS);
             return result;
         }
+        libc::SO_PEEK_OFF => {
+            // MSG_PEEK is the program's then: nobody looks ahead.
+            descriptors::clear_flags(fd, flag::TCP);
+            return result;
+        }
         libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => descriptors::set_receive_timeout,
         libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => descriptors::set_send_timeout,
         _ => return result,

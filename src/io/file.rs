@@ -17,6 +17,8 @@ use libc::{c_void, iovec, mode_t, size_t};
 use super::files::{self, Transfer};
 use super::flags::FlagLock;
 use super::pieces::{ABSURD, MOST_BYTES, Pieces, read_nowait, write_nowait};
+#[cfg(feature = "ssl")]
+use super::tls::records;
 use super::waits::EAGAIN;
 use super::{Caller, Waits, receive, remembered, send, terminal};
 use crate::poller::descriptors::{self, Snapshot};
@@ -42,7 +44,7 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
     let snapshot = descriptors::get(fd);
     if snapshot.socket() {
         // SAFETY: the caller's promise.
-        match unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) } {
+        match unsafe { read_socket(current, fd, buffer, length) } {
             Err(NOT_A_SOCKET) => descriptors::forget(fd),
             result => return result,
         }
@@ -62,6 +64,19 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
             unsafe { read_file(current, fd, kind, &raw const piece, 1, true) }
         }
     }
+}
+
+/// # Safety
+/// As recv(2).
+#[inline(always)]
+unsafe fn read_socket(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> Result<usize> {
+    #[cfg(feature = "ssl")]
+    if current.reads_records(fd) {
+        // SAFETY: the caller's promise.
+        return unsafe { records::read(current, fd, buffer, length) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { receive::recv(Caller::Libc(current), fd, buffer, length, 0) }
 }
 
 /// `readv`.

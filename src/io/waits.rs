@@ -136,6 +136,7 @@ impl Waits {
 
     /// As [`Waits::is_drained`], and asks the kernel where that may tell: of a TCP stream to read. A peer that has ended
     /// the stream, which this does not tell, is an event that has come or will.
+    #[cfg(feature = "ssl")]
     pub fn look_drained(&self) -> bool {
         if self.is_drained() {
             return true;

@@ -48,6 +48,9 @@ pub mod flag {
     pub const READ_WAITS: u32 = 1 << 13;
     /// A write cannot be asked not to wait.
     pub const WRITE_WAITS: u32 = 1 << 14;
+    /// The last TLS record read from it was a long one.
+    #[cfg(feature = "ssl")]
+    pub const LONG_RECORDS: u32 = 1 << 15;
 }
 
 /// Numbers from here on are never known.

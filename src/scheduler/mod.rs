@@ -39,6 +39,8 @@ pub mod children;
 mod deadlock;
 mod exceptions;
 mod extras;
+#[cfg(feature = "ssl")]
+mod glimpse;
 mod handlers;
 mod helpers;
 mod inbox;
@@ -54,6 +56,7 @@ mod sanitizers;
 mod signals;
 mod switch;
 mod table;
+mod trying;
 mod wait;
 mod wait_many;
 mod watch;
@@ -61,6 +64,8 @@ mod watch;
 pub use crate::coroutine::Entry;
 pub use asymmetric::{create as asymmetric_create, free as asymmetric_free, resume, suspend};
 pub use extras::Held;
+#[cfg(feature = "ssl")]
+pub use glimpse::{Glimpse, ROOM};
 #[cfg(feature = "hook")]
 pub use handlers::run_handler;
 #[cfg(feature = "hook")]
@@ -132,9 +137,11 @@ pub struct Scheduler {
     slots: shared::Slots,
     coroutines: table::Table,
     loop_wait: Instant,
-    /// Descriptors for which calls do not wait at this moment; -1: none.
-    impatient: [i32; 2],
+    trying: trying::Trying,
     been_impatient: bool,
+    /// Null until there is one.
+    #[cfg(feature = "ssl")]
+    glimpse: *mut Glimpse,
     /// File calls wait in their coroutine only.
     files: bool,
     handled: handlers::Handled,
@@ -230,7 +237,7 @@ impl Scheduler {
         self.handled.init();
         self.hooks_off = slot::are_hooks_off();
         self.loop_wait = loop_wait;
-        self.impatient = [-1; 2];
+        self.trying = trying::Trying::NOTHING;
         self.serial = run::next_epoch();
         self.epoch = self.serial;
         // SAFETY: the caller's promise.
@@ -292,6 +299,8 @@ unsafe fn destroy(scheduler: *mut Scheduler) {
         s.coroutines.free();
         s.stacks.free();
         s.slots.free();
+        #[cfg(feature = "ssl")]
+        memory::free(s.glimpse);
         overflow::leave_thread(scheduler);
         memory::free(scheduler);
     }

@@ -259,37 +259,6 @@ impl Current {
         }
     }
 
-    /// Makes `call`, in which calls that would wait for one of `fds` answer EAGAIN. It must not park.
-    #[cfg(feature = "ssl")]
-    pub fn impatiently(self, fds: [i32; 2], call: &mut dyn FnMut() -> i32) -> i32 {
-        // SAFETY: the scheduler is valid while its coroutine runs.
-        unsafe {
-            let before = (*self.scheduler).impatient;
-            (*self.scheduler).impatient = fds;
-            let result = call();
-            (*self.scheduler).impatient = before;
-            result
-        }
-    }
-
-    /// Whether the caller is inside [`Current::impatiently`] for `fd`.
-    #[inline]
-    pub fn is_impatient(self, fd: i32) -> bool {
-        // SAFETY: as above.
-        unsafe {
-            let impatient = (*self.scheduler).impatient.contains(&fd);
-            (*self.scheduler).been_impatient |= impatient;
-            impatient
-        }
-    }
-
-    /// Whether [`Current::is_impatient`] was ever true in this thread: somebody asks.
-    #[cfg(feature = "ssl")]
-    pub fn has_been_impatient(self) -> bool {
-        // SAFETY: as above.
-        unsafe { (*self.scheduler).been_impatient && !(*self.scheduler).hooks_off }
-    }
-
     /// Whether `fd` was found empty (full) and nothing has come since: trying would fail. Never true of a descriptor that
     /// a hook has not seen being made.
     #[inline]

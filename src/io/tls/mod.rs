@@ -9,13 +9,16 @@
 //! for the session's descriptors; where they are not in between, O_NONBLOCK is set for a moment.
 //!
 //! Reading begins with waiting where a try is sure to be in vain: when the session has nothing else to do than to read, and
-//! there is nothing on its socket. A whole try of OpenSSL's costs more than to ask.
+//! there is nothing on its socket, which the last read has seen (`records`) or the kernel is asked. A whole try of OpenSSL's
+//! costs more than to ask.
 //!
 //! The error queue is the thread's: it is emptied before each try, and no other coroutine runs between the try and the
 //! return, so what is in it then is of this call.
 
 use core::ffi::{c_int, c_ulong, c_void};
 use core::mem::transmute;
+
+pub mod records;
 
 use super::flags::{FlagLock, is_nonblocking};
 use super::{Caller, Waits};
@@ -139,7 +142,7 @@ unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> 
         }
         loop {
             empty_error_queue(clear);
-            let result = without_waiting(current, incoming, outgoing, call);
+            let result = without_waiting(current, [incoming, outgoing], reads_only, call);
             if result > 0 {
                 return result;
             }
@@ -210,11 +213,16 @@ unsafe fn has_only_to_read(ssl: *const Ssl) -> bool {
     }
 }
 
-/// Makes `call` such that neither descriptor makes it wait.
-fn without_waiting(current: Current, incoming: c_int, outgoing: c_int, call: &mut dyn FnMut() -> c_int) -> c_int {
+/// Makes `call`, which may read records only, such that neither descriptor makes it wait.
+fn without_waiting(current: Current, fds: [c_int; 2], reads_only: bool, call: &mut dyn FnMut() -> c_int) -> c_int {
     // Until a hook has been seen between OpenSSL and the kernel, there may be none.
-    let _unblocked = (!current.has_been_impatient()).then(|| [unblock(incoming), unblock(outgoing)]);
-    current.impatiently([incoming, outgoing], call)
+    let _unblocked = (!current.has_been_impatient()).then(|| fds.map(unblock));
+    records::settle(current);
+    let before = current.begin_try(fds, if reads_only && records::suit(current, fds[0]) { fds[0] } else { -1 });
+    let result = call();
+    records::settle(current);
+    current.end_try(before);
+    result
 }
 
 /// Sets O_NONBLOCK until the result goes away, unless the program has set it.
