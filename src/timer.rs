@@ -17,7 +17,7 @@ use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Result, memory};
 
 /// A deadline inside something else; zeroed memory becomes one by [`Timer::init`].
-#[repr(C)]
+#[repr(C, packed(4))]
 pub struct Timer {
     deadline: Instant,
     /// The handle of its entry in the heap; `ABSENT` when it has none.

@@ -7,6 +7,7 @@ use core::ptr;
 
 use super::wait::{Current, Wake};
 use crate::arch;
+use crate::coroutine::Coroutine;
 use crate::stack::Kind;
 use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
@@ -17,7 +18,7 @@ impl Current {
     #[cfg(feature = "hook")]
     pub fn stack_room(self) -> usize {
         // SAFETY: the running coroutine is valid.
-        let stack = unsafe { &(*self.coroutine()).stack };
+        let stack = unsafe { &(*(*self.coroutine()).rest).stack };
         let height = (arch::stack_pointer() as usize).wrapping_sub(stack.base as usize);
         if height < stack.size { height } else { usize::MAX }
     }
@@ -34,16 +35,18 @@ impl Current {
     #[inline(always)]
     pub(super) fn may_be_aside(self) -> bool {
         // SAFETY: the scheduler and its running coroutine are valid.
-        let (stack, busy) = unsafe { (&(*self.coroutine()).stack, (*self.scheduler()).operations.is_busy()) };
-        busy || !stack.contains(arch::stack_pointer())
+        unsafe {
+            (*self.scheduler()).operations.is_busy()
+                || !Coroutine::stands_on_its_stack(self.coroutine(), arch::stack_pointer())
+        }
     }
 
     #[cold]
     #[inline(never)]
     fn is_really_aside(self) -> bool {
         // SAFETY: as above.
-        let (stack, busy) = unsafe { (&(*self.coroutine()).stack, (*self.scheduler()).operations.is_busy()) };
-        busy || stack.kind == Kind::Shared || is_on_signal_stack()
+        let (kind, busy) = unsafe { ((*self.coroutine()).kind, (*self.scheduler()).operations.is_busy()) };
+        busy || kind == Kind::Shared || is_on_signal_stack()
     }
 }
 

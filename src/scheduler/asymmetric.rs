@@ -69,7 +69,7 @@ fn try_resume(cid: i32) -> Result<c_int> {
         match (*coroutine).state {
             State::Dead => return Ok(0),
             State::New => {
-                (*scheduler).give_own_stack(coroutine)?;
+                (*scheduler).give_any_own_stack(coroutine)?;
                 switch::prepare(coroutine);
             }
             State::Suspended => {}
@@ -98,7 +98,7 @@ fn try_resume(cid: i32) -> Result<c_int> {
 unsafe fn link(me: *mut Coroutine, coroutine: *mut Coroutine) {
     // SAFETY: the caller's promise.
     unsafe {
-        (*coroutine).resumer = me;
+        (*(*coroutine).rest).resumer = me;
         (*coroutine).state = State::Running;
         if !me.is_null() {
             (*me).state = State::Resuming;
@@ -116,7 +116,7 @@ pub fn suspend() -> Result<()> {
             return Err(Errno(libc::EPERM));
         }
         (*me).switches = (*me).switches.wrapping_add(1);
-        if (*me).stack.has_overflowed(arch::stack_pointer()) {
+        if Coroutine::has_overflowed(me, arch::stack_pointer()) {
             switch::finish(scheduler);
         }
         (*me).state = State::Suspended;
@@ -148,12 +148,16 @@ pub fn free(cid: i32) -> Result<()> {
 pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Coroutine) {
     // SAFETY: the caller's promise; a resumer is Resuming until this.
     unsafe {
-        let resumer = (*me).resumer;
-        (*me).resumer = ptr::null_mut();
+        let rest = (*me).rest;
+        let resumer = (*rest).resumer;
+        (*rest).resumer = ptr::null_mut();
         if !resumer.is_null() {
             (*resumer).waiter.result = if (*me).state == State::Dead { 0 } else { (*me).cid };
         }
-        if resumer.is_null() || shared::is_in_place(&raw const (*resumer).stack) {
+        let in_place = resumer.is_null()
+            || (*resumer).kind != Kind::Shared
+            || shared::is_in_place(&raw const (*(*resumer).rest).stack);
+        if in_place {
             if !resumer.is_null() {
                 (*resumer).state = State::Running;
             }
@@ -169,14 +173,11 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
 
 impl Scheduler {
     /// Gives a new coroutine on a shared stack one of its own, of the same size.
-    pub(super) unsafe fn give_own_stack(&mut self, coroutine: *mut Coroutine) -> Result<()> {
+    pub(super) unsafe fn give_any_own_stack(&mut self, coroutine: *mut Coroutine) -> Result<()> {
         // SAFETY: the caller has a live coroutine that has not run.
         unsafe {
-            let stack = &raw mut (*coroutine).stack;
-            if (*stack).kind == Kind::Shared {
-                let size = own::rounded(self.slots.size())?;
-                let (base, slab) = self.stacks.take(size)?;
-                (*stack).become_own(base, size, slab);
+            if (*coroutine).kind == Kind::Shared {
+                self.give_own_stack(coroutine, own::rounded(self.slots.size())?)?;
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ pub fn report(scheduler: &mut Scheduler) {
             // SAFETY: the table holds live coroutines.
             unsafe {
                 line.number((*coroutine).cid as u64);
-                line.text(" (function ").hex((*coroutine).entry.map_or(0, |entry| entry as usize)).text(")");
+                line.text(" (function ").hex((*(*coroutine).rest).entry.map_or(0, |entry| entry as usize)).text(")");
             }
         }
         named += 1;

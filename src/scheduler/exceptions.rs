@@ -7,6 +7,7 @@ use core::mem::transmute;
 use core::ptr;
 
 use crate::arch::weak_address;
+use crate::coroutine::Exceptions;
 use crate::sys::clock::{Instant, MS};
 
 /// How often to look again for a C++ runtime that may have come by dlopen.
@@ -19,12 +20,12 @@ pub struct Search {
     next: Instant,
 }
 
-type Globals = unsafe extern "C" fn() -> *mut [usize; 2];
+type Globals = unsafe extern "C" fn() -> *mut Exceptions;
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const libc::c_char) -> *mut c_void;
 
 impl Search {
     /// Looks for it among what the program was linked with and what has been loaded since.
-    pub fn first_look(&mut self) -> *mut [usize; 2] {
+    pub fn first_look(&mut self) -> *mut Exceptions {
         let linked = weak_address!("__cxa_get_globals");
         if !linked.is_null() {
             return globals(linked);
@@ -33,7 +34,7 @@ impl Search {
     }
 
     /// Looks again, now and then, and only when a library has been loaded in between.
-    pub fn look_again(&mut self, now: Instant) -> *mut [usize; 2] {
+    pub fn look_again(&mut self, now: Instant) -> *mut Exceptions {
         if now < self.next {
             return ptr::null_mut();
         }
@@ -41,7 +42,7 @@ impl Search {
         self.look()
     }
 
-    fn look(&mut self) -> *mut [usize; 2] {
+    fn look(&mut self) -> *mut Exceptions {
         let before = self.loaded;
         // SAFETY: the callback gets our counter and writes only that.
         unsafe { libc::dl_iterate_phdr(Some(count_loaded), (&raw mut self.loaded).cast()) };
@@ -58,8 +59,8 @@ impl Search {
     }
 }
 
-fn globals(function: *mut c_void) -> *mut [usize; 2] {
-    // SAFETY: the symbol is the ABI's function, which takes nothing and gives the thread's two words.
+fn globals(function: *mut c_void) -> *mut Exceptions {
+    // SAFETY: the symbol is the ABI's function, which takes nothing and gives the thread's structure.
     unsafe { transmute::<*mut c_void, Globals>(function)() }
 }
 

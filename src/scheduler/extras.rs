@@ -39,15 +39,15 @@ impl Current {
     /// The calling coroutine's extras, or null.
     pub(super) fn extras(self) -> *mut Extras {
         // SAFETY: the coroutine that runs is valid.
-        unsafe { (*self.coroutine()).extras.cast() }
+        unsafe { (*(*self.coroutine()).rest).extras.cast() }
     }
 
     /// The calling coroutine's extras, made if need be.
     pub(super) fn make_extras(self) -> Result<*mut Extras> {
-        let me = self.coroutine();
         // SAFETY: the coroutine that runs is valid; the new extras are its own.
         unsafe {
-            if (*me).extras.is_null() {
+            let rest = (*self.coroutine()).rest;
+            if (*rest).extras.is_null() {
                 let extras = memory::zeroed::<Extras>()?.as_ptr();
                 extras.write(Extras {
                     epoll_set: -1,
@@ -59,9 +59,9 @@ impl Current {
                     h_errno: 0,
                     answers: [ptr::null_mut(); 3],
                 });
-                (*me).extras = extras.cast();
+                (*rest).extras = extras.cast();
             }
-            Ok((*me).extras.cast())
+            Ok((*rest).extras.cast())
         }
     }
 
@@ -172,11 +172,12 @@ impl Scheduler {
     pub(super) unsafe fn release_extras(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: the caller's promise; extras are null or the coroutine's own.
         unsafe {
-            let extras: *mut Extras = (*coroutine).extras.cast();
+            let rest = (*coroutine).rest;
+            let extras: *mut Extras = (*rest).extras.cast();
             if extras.is_null() {
                 return;
             }
-            (*coroutine).extras = ptr::null_mut();
+            (*rest).extras = ptr::null_mut();
             close_own((*extras).epoll_set);
             close_own((*extras).held);
             if !(*extras).signals.is_null() {

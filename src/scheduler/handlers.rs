@@ -132,7 +132,7 @@ pub(super) unsafe fn is_in_handler(scheduler: *mut Scheduler) -> bool {
         let mut left = running != mark.coroutine;
         if !left && !running.is_null() {
             // Frames on an alternate stack have no order with those of the coroutine.
-            let stack = &(*running).stack;
+            let stack = &(*(*running).rest).stack;
             let here = arch::stack_pointer();
             if stack.contains(here) {
                 let is_below = stack.contains(mark.frame as *const u8) && (here as usize) < mark.frame;

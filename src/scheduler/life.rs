@@ -2,13 +2,13 @@
 //! Making, finding, changing and ending coroutines.
 
 use core::ffi::c_void;
-use core::ptr;
+use core::{mem, ptr};
 
 use super::{Entry, Scheduler, aside, overflow, switch, table, this, this_or_new};
 use crate::arch;
-use crate::coroutine::{Coroutine, State};
+use crate::coroutine::{Coroutine, Rest, State, loose};
 use crate::list::{Link, List};
-use crate::stack::{Kind, MIN_CALLER, Stack, own, shared};
+use crate::stack::{Kind, MIN_CALLER, Stack, own, page_size, shared};
 use crate::sys::{Errno, Result, memory};
 
 /// Makes a coroutine, ready to run, and returns its cid.
@@ -22,24 +22,60 @@ pub fn spawn(entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
     }
 }
 
-/// Makes a coroutine that nobody runs yet. All that its waits will need is reserved, so that waiting cannot fail for want
-/// of memory.
+/// Makes a coroutine on a shared stack that nobody runs yet. All that its waits will need is reserved, so that waiting cannot
+/// fail for want of memory.
 pub(super) fn make(entry: Entry, argument: *mut c_void) -> Result<(*mut Scheduler, *mut Coroutine)> {
     if super::in_vfork_child() {
         return Err(Errno(libc::EPERM));
     }
     let scheduler = this_or_new()?;
-    // SAFETY: this thread's scheduler is valid; the new block is ours.
+    // SAFETY: this thread's scheduler is valid; the new rest is ours.
     unsafe {
-        let s = &mut *scheduler;
-        s.timers.reserve(s.coroutines.live() + 1)?;
-        s.slots.ensure_one()?;
-        let coroutine = s.coroutines.add()?;
-        (*coroutine).timer.init();
-        (*coroutine).entry = Some(entry);
-        (*coroutine).argument = argument;
-        arch::store_float_control(&raw mut (*coroutine).float_control);
-        Ok((scheduler, coroutine))
+        let rest = (*scheduler).coroutines.take_rest()?;
+        Rest::init(rest, Some(entry), argument);
+        (*rest).stack = mem::zeroed();
+        match (*scheduler).make_with(rest, Kind::Shared) {
+            Ok(coroutine) => Ok((scheduler, coroutine)),
+            Err(errno) => {
+                (*scheduler).coroutines.give_rest_back(rest);
+                Err(errno)
+            }
+        }
+    }
+}
+
+/// As [`make`], on an own stack of `size` bytes that [`own::Stacks::take`] gave.
+///
+/// # Safety
+/// The stack is one of this thread's scheduler and nobody's.
+pub(super) unsafe fn make_on(
+    scheduler: *mut Scheduler,
+    stack: own::Warm,
+    size: usize,
+    entry: Entry,
+    argument: *mut c_void,
+) -> Result<*mut Coroutine> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let rest = own_rest(stack, size);
+        Rest::init(rest, Some(entry), argument);
+        (*scheduler).make_with(rest, Kind::Own)
+    }
+}
+
+/// The rest that goes with an own stack, which it knows.
+///
+/// # Safety
+/// As [`make_on`].
+#[inline(always)]
+unsafe fn own_rest(stack: own::Warm, size: usize) -> *mut Rest {
+    // SAFETY: the caller's promise; there is room for it above the stack.
+    unsafe {
+        let rest: *mut Rest = stack.base.add(size).cast();
+        (*rest).stack.base = stack.base;
+        (*rest).stack.size = size;
+        (*rest).stack.home.slab = stack.slab;
+        rest
     }
 }
 
@@ -81,21 +117,17 @@ pub fn set_stack(cid: i32, memory: *mut c_void, size: usize) -> Result<bool> {
         if (*coroutine).state != State::New {
             return Err(Errno(libc::EBUSY));
         }
-        let mut stack: Stack = core::mem::zeroed();
+        let s = &mut *scheduler;
         if size == 0 {
-            // Back to the shared stack.
+            s.give_stack(coroutine, Kind::Shared, mem::zeroed())?;
         } else if memory.is_null() {
-            let size = own::rounded(size)?;
-            let (base, slab) = (*scheduler).stacks.take(size)?;
-            stack.become_own(base, size, slab);
+            s.give_own_stack(coroutine, own::rounded(size)?)?;
         } else {
             if size < MIN_CALLER || (memory as usize).checked_add(size).is_none() {
                 return Err(Errno(libc::EINVAL));
             }
-            stack = Stack::of_caller(memory.cast(), size);
+            s.give_stack(coroutine, Kind::Caller, Stack::of_caller(memory.cast(), size))?;
         }
-        (*scheduler).release_stack(&mut (*coroutine).stack);
-        (*coroutine).stack = stack;
         Ok(size != 0)
     }
 }
@@ -104,8 +136,8 @@ pub fn set_stack(cid: i32, memory: *mut c_void, size: usize) -> Result<bool> {
 pub fn get_stack(cid: i32) -> Result<Option<(*mut c_void, usize)>> {
     let (_, coroutine) = find(cid)?;
     // SAFETY: a live coroutine is valid.
-    let stack = unsafe { &(*coroutine).stack };
-    Ok(if stack.kind == Kind::Shared { None } else { Some((stack.base.cast(), stack.size)) })
+    let (kind, stack) = unsafe { ((*coroutine).kind, &(*(*coroutine).rest).stack) };
+    Ok(if kind == Kind::Shared { None } else { Some((stack.base.cast(), stack.size)) })
 }
 
 /// Whether more than 7/8 of the calling coroutine's stack is used. Ends it when it has overflowed already.
@@ -114,11 +146,11 @@ pub fn check_stack() -> Result<bool> {
     let sp = arch::stack_pointer();
     // SAFETY: the coroutine that runs is valid.
     unsafe {
-        let stack = &raw const (*me).stack;
+        let stack = &raw const (*(*me).rest).stack;
         if !(*stack).contains(sp) && aside::is_on_signal_stack() {
             return Ok(false);
         }
-        if (*stack).has_overflowed(sp) {
+        if Coroutine::has_overflowed(me, sp) {
             switch::finish(scheduler);
         }
         Ok((*stack).is_nearly_full(sp))
@@ -129,14 +161,19 @@ pub fn check_stack() -> Result<bool> {
 pub fn set_coroutine_udata(cid: i32, udata: *mut c_void) -> Result<()> {
     let (_, coroutine) = find(cid)?;
     // SAFETY: a live coroutine is valid.
-    unsafe { (*coroutine).udata = udata };
+    unsafe {
+        (*(*coroutine).rest).udata = udata;
+        (*coroutine).loose |= loose::UDATA;
+    }
     Ok(())
 }
 
 /// The program's pointer of a coroutine.
 pub fn coroutine_udata(cid: i32) -> Result<*mut c_void> {
     // SAFETY: a live coroutine is valid.
-    find(cid).map(|(_, coroutine)| unsafe { (*coroutine).udata })
+    find(cid).map(|(_, coroutine)| unsafe {
+        if (*coroutine).loose & loose::UDATA == 0 { ptr::null_mut() } else { (*(*coroutine).rest).udata }
+    })
 }
 
 /// How often a coroutine has yielded.
@@ -207,7 +244,7 @@ impl Scheduler {
             let stays = |coroutine: *mut Coroutine| {
                 let mut link = survivor;
                 while !link.is_null() && link != coroutine {
-                    link = (*link).resumer;
+                    link = if (*link).asymmetric { (*(*link).rest).resumer } else { ptr::null_mut() };
                 }
                 let rests = matches!((*coroutine).state, State::New | State::Suspended | State::Dead);
                 !survivor.is_null() && (!link.is_null() || (*coroutine).asymmetric && rests)
@@ -222,34 +259,118 @@ impl Scheduler {
         }
     }
 
-    /// Gives a coroutine's stack back.
+    /// Gives a coroutine that has not run an own stack of `size` bytes, a size that [`own::rounded`] gave, and its old stack
+    /// back.
     ///
     /// # Safety
-    /// Nobody runs on it or will.
-    pub(super) unsafe fn release_stack(&mut self, stack: &mut Stack) {
-        // SAFETY: the caller's promise; `home` holds what `kind` says.
+    /// `coroutine` is New.
+    #[inline]
+    pub(super) unsafe fn give_own_stack(&mut self, coroutine: *mut Coroutine, size: usize) -> Result<()> {
+        let stack = self.stacks.take(size)?;
+        // SAFETY: the caller's promise; the stack is nobody's. A new coroutine has neither extras nor waiters.
         unsafe {
-            match stack.kind {
-                Kind::Own => self.stacks.give_back(stack.base, stack.size, stack.home.slab),
-                Kind::Shared => shared::unbind(stack),
-                Kind::Caller => stack.return_to_caller(),
+            let (old, old_kind) = ((*coroutine).rest, (*coroutine).kind);
+            let rest = own_rest(stack, size);
+            // Word by word, as they were written: the processor still has a new coroutine's at hand.
+            Rest::init(rest, (*old).entry, (*old).argument);
+            (*rest).pool = (*old).pool;
+            if (*coroutine).loose & loose::UDATA != 0 {
+                (*rest).udata = (*old).udata;
             }
+            self.sanitizers.init(rest);
+            (*coroutine).rest = rest;
+            (*coroutine).kind = Kind::Own;
+            self.forget_rest(old_kind, old);
         }
+        Ok(())
+    }
+
+    /// Gives a coroutine that has not run another stack, not an own one, and the old one back. Where that fails, ENOMEM, it is
+    /// `stack` that is given back.
+    ///
+    /// # Safety
+    /// `coroutine` is New; `stack` is of that kind and nobody's.
+    unsafe fn give_stack(&mut self, coroutine: *mut Coroutine, kind: Kind, mut stack: Stack) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (old, old_kind) = ((*coroutine).rest, (*coroutine).kind);
+            let rest = match self.coroutines.take_rest() {
+                Ok(rest) => rest,
+                Err(errno) => {
+                    self.release_stack(kind, &mut stack);
+                    return Err(errno);
+                }
+            };
+            ptr::copy_nonoverlapping(old, rest, 1);
+            (*rest).stack = stack;
+            (*coroutine).rest = rest;
+            (*coroutine).kind = kind;
+            self.forget_rest(old_kind, old);
+        }
+        Ok(())
+    }
+
+    /// Makes a coroutine with that rest, which is initialised but for what only sanitizers need. Where it fails, the rest is
+    /// the caller's.
+    #[inline(always)]
+    unsafe fn make_with(&mut self, rest: *mut Rest, kind: Kind) -> Result<*mut Coroutine> {
+        self.timers.reserve(self.coroutines.live() + 1)?;
+        self.slots.ensure_one()?;
+        // SAFETY: the new block is ours, and the rest is the caller's.
+        unsafe {
+            let coroutine = self.coroutines.add()?;
+            self.sanitizers.init(rest);
+            (*coroutine).rest = rest;
+            (*coroutine).kind = kind;
+            (*coroutine).timer.init();
+            arch::store_float_control((&raw mut (*coroutine).sp).cast());
+            Ok(coroutine)
+        }
+    }
+
+    /// Takes a coroutine's rest back, and its stack, which is of that kind.
+    ///
+    /// # Safety
+    /// Nobody runs on the stack or will, and the rest is not used again.
+    #[inline(always)]
+    pub(super) unsafe fn forget_rest(&mut self, kind: Kind, rest: *mut Rest) {
+        // SAFETY: the caller's promise; `home` holds what `kind` says. An own stack's rest goes with it.
+        unsafe {
+            let stack = &raw mut (*rest).stack;
+            if kind == Kind::Own {
+                return self.stacks.give_back((*stack).base, (*stack).size, (*stack).home.slab);
+            }
+            self.release_stack(kind, &mut *stack);
+            self.coroutines.give_rest_back(rest);
+        }
+    }
+
+    /// Gives a stack back that is no own one.
+    ///
+    /// # Safety
+    /// It is of that kind, and nobody runs on it or will.
+    #[inline(always)]
+    unsafe fn release_stack(&mut self, kind: Kind, stack: &mut Stack) {
+        // SAFETY: the caller's promise; `home` holds what `kind` says.
+        unsafe { if kind == Kind::Caller { stack.return_to_caller() } else { shared::unbind(stack) } }
     }
 
     /// What the overflow report says of the coroutine that runs, when `address` lies in the guard below its stack.
     pub(super) fn overflow_at(&self, address: usize) -> Option<overflow::Report> {
         // SAFETY: the coroutine that runs is valid.
-        let running = unsafe { self.running.as_ref()? };
-        let base = running.stack.base as usize;
-        if running.stack.kind == Kind::Caller || address >= base || address < base - crate::stack::page_size() {
+        let (running, rest) = unsafe {
+            let running = self.running.as_ref()?;
+            (running, &*running.rest)
+        };
+        let base = rest.stack.base as usize;
+        if running.kind == Kind::Caller || address >= base || address < base - page_size() {
             return None;
         }
         Some(overflow::Report {
             cid: running.cid,
-            size: running.stack.size,
-            shared: running.stack.kind == Kind::Shared,
-            entry: running.entry.map_or(0, |entry| entry as usize),
+            size: rest.stack.size,
+            shared: running.kind == Kind::Shared,
+            entry: rest.entry.map_or(0, |entry| entry as usize),
         })
     }
 }

@@ -24,7 +24,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::arch::slot;
-use crate::coroutine::{Context, Coroutine};
+use crate::coroutine::{Context, Coroutine, Exceptions};
 use crate::list::{Link, List};
 use crate::poller::epoll::Epoll;
 use crate::stack::{own, page_size, shared};
@@ -101,7 +101,7 @@ pub struct Scheduler {
     /// Where the thread's `errno` is.
     errno: *mut libc::c_int,
     /// Where C++ keeps the thread's current exceptions; null where there is no C++.
-    exceptions: *mut [usize; 2],
+    exceptions: *mut Exceptions,
     /// How many more switches before the loop looks at the clock and at descriptors.
     budget: u32,
     /// The budget that the last look found right.

@@ -4,9 +4,9 @@
 //! A pool belongs to the scheduler that it was first used with; its idle stacks come from there and go with it.
 
 use core::ffi::c_void;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
-use super::life::make;
+use super::life::{make, make_on};
 use super::{Current, Entry, Scheduler, current, this};
 use crate::coroutine::{Coroutine, Wake};
 use crate::list::List;
@@ -105,29 +105,15 @@ impl Pool {
     }
 
     fn start(&mut self, entry: Entry, argument: *mut c_void, urgent: bool) -> Result<i32> {
-        let made = make(entry, argument);
+        let made = self.make(entry, argument);
         let Ok((scheduler, coroutine)) = made else {
             self.wake_obtainers();
             return made.map(|_| 0);
         };
-        // SAFETY: both are valid; idle stacks are nobody's.
+        // SAFETY: both are valid.
         unsafe {
             (*coroutine).asymmetric = self.asymmetric;
-            if self.idle_count > 0 {
-                self.idle_count -= 1;
-                let Warm { base, slab } = *self.idle.add(self.idle_count);
-                (*coroutine).stack.become_own(base, self.stack_size, slab);
-            } else if self.stack_size > 0 {
-                match (*scheduler).stacks.take(self.stack_size) {
-                    Ok((base, slab)) => (*coroutine).stack.become_own(base, self.stack_size, slab),
-                    Err(errno) => {
-                        (*scheduler).coroutines.remove(coroutine);
-                        self.wake_obtainers();
-                        return Err(errno);
-                    }
-                }
-            }
-            (*coroutine).pool = ptr::from_mut(self).cast();
+            (*(*coroutine).rest).pool = ptr::from_mut(self).cast();
             (*coroutine).urgent = urgent;
             self.serial = (*scheduler).serial;
             self.epoch = (*scheduler).epoch;
@@ -136,6 +122,29 @@ impl Pool {
                 (*scheduler).schedule(coroutine);
             }
             Ok((*coroutine).cid)
+        }
+    }
+
+    /// A new coroutine on a stack of the pool's kind, an idle one if there is any.
+    fn make(&mut self, entry: Entry, argument: *mut c_void) -> Result<(*mut Scheduler, *mut Coroutine)> {
+        let scheduler: *mut Scheduler = this().map_or(ptr::null_mut(), NonNull::as_ptr);
+        // SAFETY: this thread's scheduler is valid, and idle stacks are its own: `adopt` has checked. They are nobody's.
+        unsafe {
+            if self.idle_count > 0 && !scheduler.is_null() {
+                let stack = *self.idle.add(self.idle_count - 1);
+                let coroutine = make_on(scheduler, stack, self.stack_size, entry, argument)?;
+                self.idle_count -= 1;
+                return Ok((scheduler, coroutine));
+            }
+            let (scheduler, coroutine) = make(entry, argument)?;
+            if self.stack_size > 0
+                && let Err(errno) = (*scheduler).give_own_stack(coroutine, self.stack_size)
+            {
+                (*scheduler).forget_rest(Kind::Shared, (*coroutine).rest);
+                (*scheduler).coroutines.remove(coroutine);
+                return Err(errno);
+            }
+            Ok((scheduler, coroutine))
         }
     }
 
@@ -213,8 +222,11 @@ impl Pool {
 /// As [`give_back`].
 pub unsafe fn keeps_stack(coroutine: *const Coroutine) -> bool {
     // SAFETY: the caller's promise.
-    let (pool, stack) = unsafe { (&*(*coroutine).pool.cast::<Pool>(), &(*coroutine).stack) };
-    stack.kind == Kind::Own && stack.size == pool.stack_size && pool.idle_count < pool.total
+    unsafe {
+        let rest = (*coroutine).rest;
+        let pool = &*(*rest).pool.cast::<Pool>();
+        (*coroutine).kind == Kind::Own && (*rest).stack.size == pool.stack_size && pool.idle_count < pool.total
+    }
 }
 
 /// A coroutine of a pool ends: its stack stays with the pool, or not: false; its place goes to who waits for one.
@@ -225,10 +237,11 @@ pub unsafe fn give_back(coroutine: *mut Coroutine) -> bool {
     // SAFETY: the caller's promise. `idle` has room for `total`.
     unsafe {
         let keeps = keeps_stack(coroutine);
-        let pool = &mut *(*coroutine).pool.cast::<Pool>();
+        let rest = (*coroutine).rest;
+        let pool = &mut *(*rest).pool.cast::<Pool>();
         pool.active -= 1;
         if keeps {
-            let stack = &(*coroutine).stack;
+            let stack = &(*rest).stack;
             pool.idle.add(pool.idle_count).write(Warm { base: stack.base, slab: stack.home.slab });
             pool.idle_count += 1;
         }
@@ -241,7 +254,7 @@ pub unsafe fn give_back(coroutine: *mut Coroutine) -> bool {
 pub fn give_back_asymmetric(cid: i32) -> Result<()> {
     let (_, coroutine): (*mut Scheduler, _) = super::life::find(cid)?;
     // SAFETY: a live coroutine is valid.
-    if unsafe { (*coroutine).pool.is_null() } {
+    if unsafe { (*(*coroutine).rest).pool.is_null() } {
         return Err(Errno(libc::EINVAL));
     }
     super::asymmetric_free(cid)

@@ -6,6 +6,7 @@ use core::ptr;
 use crate::arch;
 use crate::coroutine::Coroutine;
 use crate::list::{Link, List};
+use crate::stack::Kind;
 
 /// How many urgent coroutines run in a row while others are ready.
 const URGENT_IN_A_ROW: u32 = 128;
@@ -112,8 +113,12 @@ impl Queues {
             if link.is_null() {
                 return;
             }
+            let next = Coroutine::from_link(link);
             for line in 0..LINES {
-                arch::prefetch((*Coroutine::from_link(link)).stack.parked_bytes().wrapping_add(line * 64));
+                arch::prefetch((*next).sp.wrapping_add(line * 64));
+            }
+            if (*next).kind == Kind::Shared {
+                arch::prefetch((*next).rest.cast::<u8>().wrapping_add(64));
             }
             let after = queue.after(link);
             if !after.is_null() {

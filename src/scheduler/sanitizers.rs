@@ -11,7 +11,7 @@ use core::ptr;
 
 use super::{Scheduler, switch};
 use crate::arch::{self, weak_address};
-use crate::coroutine::{Coroutine, State};
+use crate::coroutine::{Coroutine, Rest, State};
 use crate::stack::Stack;
 
 /// What a sanitizer has to know of the thread's own stack.
@@ -49,6 +49,18 @@ impl Sanitizers {
         self.present = !weak_address!("__sanitizer_start_switch_fiber").is_null()
             || !weak_address!("__tsan_switch_to_fiber").is_null();
     }
+
+    /// A coroutine gets this rest.
+    ///
+    /// # Safety
+    /// `rest` is writable.
+    #[inline(always)]
+    pub unsafe fn init(&self, rest: *mut Rest) {
+        if self.present {
+            // SAFETY: the caller's promise.
+            unsafe { (*rest).sanitizer = ptr::null_mut() };
+        }
+    }
 }
 
 /// A switch under a sanitizer; comes back when somebody switches to `from`. Null stands for the thread's own stack.
@@ -67,7 +79,7 @@ pub unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut C
             let (bottom, size) = if to.is_null() {
                 ((*scheduler).sanitizers.bottom, (*scheduler).sanitizers.size)
             } else {
-                ((*to).stack.base.cast_const().cast(), (*to).stack.size)
+                ((*(*to).rest).stack.base.cast_const().cast(), (*(*to).rest).stack.size)
             };
             start(save, bottom, size);
         }
@@ -118,14 +130,19 @@ pub fn clean(stack: &Stack) {
 /// A coroutine is freed.
 ///
 /// # Safety
-/// It does not run.
-pub unsafe fn forget(coroutine: *mut Coroutine) {
+/// It is one of this scheduler and does not run.
+#[inline(always)]
+pub unsafe fn forget(scheduler: *const Scheduler, coroutine: *mut Coroutine) {
     // SAFETY: the caller's promise: its fibre, if it has one, is not the current one.
     unsafe {
-        if !(*coroutine).sanitizer.is_null()
+        if !(*scheduler).sanitizers.present {
+            return;
+        }
+        let fiber = (*(*coroutine).rest).sanitizer;
+        if !fiber.is_null()
             && let Some(destroy) = sanitizer!("__tsan_destroy_fiber", DestroyFiber)
         {
-            destroy((*coroutine).sanitizer);
+            destroy(fiber);
         }
     }
 }
@@ -134,5 +151,11 @@ pub unsafe fn forget(coroutine: *mut Coroutine) {
 /// `coroutine` is valid or null.
 unsafe fn tool(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> *mut *mut c_void {
     // SAFETY: the caller's promise.
-    unsafe { if coroutine.is_null() { &raw mut (*scheduler).sanitizers.main } else { &raw mut (*coroutine).sanitizer } }
+    unsafe {
+        if coroutine.is_null() {
+            &raw mut (*scheduler).sanitizers.main
+        } else {
+            &raw mut (*(*coroutine).rest).sanitizer
+        }
+    }
 }

@@ -9,7 +9,7 @@ use core::ptr;
 use super::handlers::Mark;
 use super::{Scheduler, asymmetric, pool, sanitizers};
 use crate::arch::{self, slot};
-use crate::coroutine::{Context, Coroutine, State, Wake};
+use crate::coroutine::{Context, Coroutine, State, Wake, loose};
 use crate::list::Link;
 use crate::stack::{Kind, shared};
 use crate::sys::Result;
@@ -88,7 +88,7 @@ unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *m
         if coroutine.is_null() {
             (&raw mut (*scheduler).main_sp, &raw mut (*scheduler).main)
         } else {
-            (&raw mut (*coroutine).stack.sp, &raw mut (*coroutine).context)
+            (&raw mut (*coroutine).sp, &raw mut (*coroutine).context)
         }
     }
 }
@@ -106,7 +106,7 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
     unsafe {
         let me = (*scheduler).running;
         (*me).switches = (*me).switches.wrapping_add(1);
-        if (*me).stack.has_overflowed(arch::stack_pointer()) {
+        if Coroutine::has_overflowed(me, arch::stack_pointer()) {
             finish(scheduler);
         }
         if (*scheduler).budget == 0 {
@@ -117,7 +117,7 @@ pub unsafe fn park(scheduler: *mut Scheduler) {
         if next.is_null() {
             return park_otherwise(scheduler, me, next);
         }
-        let own = (*next).stack.kind != Kind::Shared && (*next).state != State::New;
+        let own = (*next).kind != Kind::Shared && (*next).state != State::New;
         if !own || (*scheduler).sanitizers.present {
             return park_otherwise(scheduler, me, next);
         }
@@ -219,8 +219,9 @@ unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
         if (*scheduler).sanitizers.present {
             sanitizers::arrived(scheduler, coroutine);
         }
-        if let Some(entry) = (*coroutine).entry {
-            entry((*coroutine).argument);
+        let rest = (*coroutine).rest;
+        if let Some(entry) = (*rest).entry {
+            entry((*rest).argument);
         }
         finish(slot::get().cast())
     }
@@ -235,13 +236,13 @@ impl Scheduler {
     unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
-            let stack = &(*me).stack;
+            let rest = (*me).rest;
             let plain = self.budget > 0
                 && !self.sanitizers.present
-                && stack.kind == Kind::Own
-                && (*me).extras.is_null()
-                && (*me).waiters.is_null();
-            plain && (self.stacks.keeps(stack.size) || !(*me).pool.is_null() && pool::keeps_stack(me))
+                && (*me).kind == Kind::Own
+                && (*rest).extras.is_null()
+                && (*rest).waiters.is_null();
+            plain && (self.stacks.keeps((*rest).stack.size) || !(*rest).pool.is_null() && pool::keeps_stack(me))
         }
     }
 
@@ -271,16 +272,18 @@ impl Scheduler {
     unsafe fn put_beside(&mut self, next: *mut Coroutine, me: *mut Coroutine) -> bool {
         // SAFETY: the caller's promise; a shared coroutine that is not New is bound.
         unsafe {
-            let stack = &raw mut (*next).stack;
             let in_place = if (*next).state == State::New {
-                if (*stack).kind != Kind::Shared {
+                if (*next).kind != Kind::Shared {
                     prepare(next);
                     return true;
                 }
                 false
             } else {
-                shared::is_in_place(stack)
-                    || shared::can_load_beside(stack, &raw const (*me).stack) && shared::load(stack).is_ok()
+                let stack = &raw mut (*(*next).rest).stack;
+                (*next).kind != Kind::Shared || shared::is_in_place(stack) || {
+                    let running = if (*me).kind == Kind::Shared { &raw const (*(*me).rest).stack } else { ptr::null() };
+                    shared::can_load_beside(stack, running) && shared::load(stack, &raw mut (*next).sp).is_ok()
+                }
             };
             if !in_place {
                 self.picked = next;
@@ -299,16 +302,18 @@ impl Scheduler {
     pub unsafe fn resume(scheduler: *mut Scheduler, next: *mut Coroutine) -> Result<()> {
         // SAFETY: the caller's promise: nobody runs on any slot.
         unsafe {
-            let stack = &raw mut (*next).stack;
-            if (*next).state == State::New && (*stack).kind == Kind::Shared && (*stack).base.is_null() {
+            if (*next).kind == Kind::Shared {
+                let stack = &raw mut (*(*next).rest).stack;
                 if (*scheduler).sanitizers.present {
-                    (*scheduler).give_own_stack(next)?;
+                    (*scheduler).give_any_own_stack(next)?;
                 } else {
-                    (*scheduler).slots.bind(&mut *stack)?;
+                    if (*stack).base.is_null() {
+                        (*scheduler).slots.bind(&mut *stack)?;
+                    }
+                    if !shared::is_in_place(stack) {
+                        shared::load(stack, &raw mut (*next).sp)?;
+                    }
                 }
-            }
-            if !shared::is_in_place(stack) {
-                shared::load(stack)?;
             }
             if (*next).state == State::New {
                 prepare(next);
@@ -352,14 +357,18 @@ impl Scheduler {
     /// `coroutine` is a live one of this scheduler.
     #[inline(always)]
     pub unsafe fn detach(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: the caller's promise; `waiters` are in the control block or on the heap until the wait has ended.
+        // SAFETY: the caller's promise; `waiters` are on the heap until the wait has ended.
         unsafe {
             Link::unlink(&raw mut (*coroutine).waiter.link);
-            for index in 0..(*coroutine).waiter_count as usize {
-                Link::unlink(&raw mut (*(*coroutine).waiters.add(index)).link);
+            let loose = (*coroutine).loose;
+            (*coroutine).loose = loose & loose::UDATA;
+            if loose & loose::WAITERS != 0 {
+                let rest = (*coroutine).rest;
+                for index in 0..(*rest).waiter_count as usize {
+                    Link::unlink(&raw mut (*(*rest).waiters.add(index)).link);
+                }
             }
-            if (*coroutine).on_descriptors {
-                (*coroutine).on_descriptors = false;
+            if loose & loose::ON_DESCRIPTORS != 0 {
                 self.on_descriptors -= 1;
             }
             self.timers.cancel(&raw mut (*coroutine).timer);
@@ -374,14 +383,15 @@ impl Scheduler {
         // SAFETY: the caller's promise.
         unsafe {
             self.timers.remove(&raw mut (*coroutine).timer);
-            sanitizers::forget(coroutine);
-            memory::free((*coroutine).waiters);
+            sanitizers::forget(self, coroutine);
+            let (rest, kind) = ((*coroutine).rest, (*coroutine).kind);
+            memory::free((*rest).waiters);
             self.release_extras(coroutine);
             if !(*coroutine).asymmetric {
                 self.scheduled -= 1;
             }
-            if (*coroutine).pool.is_null() || !pool::give_back(coroutine) {
-                self.release_stack(&mut (*coroutine).stack);
+            if (*rest).pool.is_null() || !pool::give_back(coroutine) {
+                self.forget_rest(kind, rest);
             }
             self.coroutines.remove(coroutine);
         }
@@ -395,11 +405,13 @@ impl Scheduler {
 pub(super) unsafe fn prepare(coroutine: *mut Coroutine) {
     // SAFETY: the caller's promise; every stack has room for a first frame.
     unsafe {
-        sanitizers::clean(&(*coroutine).stack);
-        if (*coroutine).stack.kind == Kind::Caller {
-            (*coroutine).stack.mark_bottom();
+        let rest = (*coroutine).rest;
+        sanitizers::clean(&(*rest).stack);
+        if (*coroutine).kind == Kind::Caller {
+            (*rest).stack.mark_bottom();
         }
-        let (top, control) = ((*coroutine).stack.top(), (*coroutine).float_control);
-        (*coroutine).stack.sp = arch::prepare(top, start, coroutine.cast(), control);
+        // Right above an own stack is the rest.
+        let top = if (*coroutine).kind == Kind::Own { rest.cast() } else { (*rest).stack.top() };
+        (*coroutine).sp = arch::prepare(top, start, coroutine.cast(), (*coroutine).sp as usize);
     }
 }

@@ -7,7 +7,7 @@ use super::handlers::is_in_handler;
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, aside, switch, this};
 use crate::arch::slot;
-use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken};
+use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken, loose};
 use crate::list::List;
 use crate::poller::descriptors;
 use crate::stack::Kind;
@@ -149,7 +149,7 @@ impl Current {
     fn expect_outside(self) {
         // SAFETY: the scheduler and its running coroutine are valid.
         unsafe {
-            (*self.coroutine()).on_descriptors = true;
+            (*self.coroutine()).loose |= loose::ON_DESCRIPTORS;
             (*self.scheduler).on_descriptors += 1;
         }
     }
@@ -332,8 +332,9 @@ pub fn offer(message: *const u8, size: usize) -> u32 {
     let me = current.coroutine();
     // SAFETY: the running coroutine is valid.
     unsafe {
-        (*me).message = message;
-        let away = (*me).stack.kind == Kind::Shared && (*me).stack.contains(message);
+        let rest = (*me).rest;
+        (*rest).message = message;
+        let away = (*me).kind == Kind::Shared && (*rest).stack.contains(message);
         if away { PRIVATE } else { u32::try_from(size).unwrap_or(PRIVATE) }
     }
 }
@@ -351,7 +352,7 @@ pub unsafe fn wake_first_if(list: *mut List, wake: Woken, wanted: impl FnOnce(*c
             return false;
         }
         let waiter: *mut Waiter = link.cast();
-        if !wanted((*(*waiter).coroutine).message, &mut (*waiter).events) {
+        if !wanted((*(*(*waiter).coroutine).rest).message, &mut (*waiter).events) {
             return false;
         }
         wake_first(list, wake)

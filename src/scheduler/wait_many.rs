@@ -4,7 +4,7 @@
 use super::aside;
 use super::wait::{Current, Wake};
 use super::watch::Armed;
-use crate::coroutine::{State, Waiter};
+use crate::coroutine::{State, Waiter, loose};
 use crate::sys::clock::Instant;
 use crate::sys::{Errno, Result, memory};
 
@@ -23,8 +23,9 @@ impl Current {
         let waiters = memory::array_zeroed::<Waiter>(count)?.as_ptr();
         // SAFETY: as in `wait_fd`; `waiters` has room for `count`, and stays until the wait has ended.
         unsafe {
-            (*me).waiters = waiters;
-            (*me).waiter_count = count as u32;
+            (*(*me).rest).waiters = waiters;
+            (*(*me).rest).waiter_count = count as u32;
+            (*me).loose |= loose::WAITERS;
             // From now on it can be woken: a descriptor may prove closed while the next ones are looked at.
             (*me).state = State::Waiting;
             let mut watched = false;
@@ -75,9 +76,10 @@ impl Current {
         unsafe {
             (*self.scheduler()).detach(me);
             (*me).state = State::Running;
-            memory::free((*me).waiters);
-            (*me).waiters = core::ptr::null_mut();
-            (*me).waiter_count = 0;
+            let rest = (*me).rest;
+            memory::free((*rest).waiters);
+            (*rest).waiters = core::ptr::null_mut();
+            (*rest).waiter_count = 0;
         }
     }
 }

@@ -8,6 +8,7 @@
 //! `guard` makes pages that fault, `tools` tells valgrind.
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub mod guard;
 pub mod own;
@@ -29,25 +30,21 @@ pub enum Kind {
 /// A coroutine's stack. Zeroed memory is a shared one without a slot.
 #[repr(C)]
 pub struct Stack {
-    /// Where the parked frame of its coroutine is.
-    pub sp: *mut u8,
     /// The lowest usable byte; null for a shared one before its first run.
     pub base: *mut u8,
     /// Usable bytes.
     pub size: usize,
     /// For [`Kind::Own`]: where it came from. For [`Kind::Shared`]: its slot.
     pub home: Home,
-    /// For [`Kind::Shared`]: the live bytes while another coroutine has the slot.
+    /// For [`Kind::Shared`]: room for the live bytes while another coroutine has the slot.
     pub saved: *mut u8,
     /// How many live bytes `saved` holds; 0 while they are in the slot.
     pub saved_length: u32,
     /// How many bytes `saved` has room for.
     pub saved_capacity: u32,
-    /// What kind it is.
-    pub kind: Kind,
 }
 
-/// Where a stack came from; which field holds depends on [`Stack::kind`].
+/// Where a stack came from; which field holds depends on its [`Kind`].
 #[derive(Clone, Copy)]
 pub union Home {
     /// [`Kind::Own`].
@@ -75,34 +72,17 @@ impl Stack {
         self.base.wrapping_add(self.size)
     }
 
-    /// Where a parked coroutine's bytes are: in place or, of a shared stack, perhaps in its buffer.
-    #[inline(always)]
-    pub fn parked_bytes(&self) -> *const u8 {
-        if self.saved_length > 0 { self.saved } else { self.sp }
-    }
-
     /// Whether an address lies in the stack.
     #[inline(always)]
     pub fn contains(&self, address: *const u8) -> bool {
         (address as usize).wrapping_sub(self.base as usize) < self.size
     }
 
-    /// How many bytes a parked coroutine's frames take.
-    #[inline(always)]
-    fn live_bytes(&self) -> usize {
-        self.top() as usize - self.sp as usize
-    }
-
     /// Takes the program's memory, `size` bytes from `base`, for a stack.
     pub fn of_caller(base: *mut u8, size: usize) -> Stack {
         // SAFETY: zeroed memory is a stack.
         let stack: Stack = unsafe { core::mem::zeroed() };
-        Stack { base, size, kind: Kind::Caller, home: Home { id: tools::register_stack(base, size) }, ..stack }
-    }
-
-    /// Makes a stack without memory one of [`Kind::Own`].
-    pub fn become_own(&mut self, base: *mut u8, size: usize, slab: *mut own::Slab) {
-        (self.base, self.size, self.home.slab, self.kind) = (base, size, slab, Kind::Own);
+        Stack { base, size, home: Home { id: tools::register_stack(base, size) }, ..stack }
     }
 
     /// Gives the program's memory back.
@@ -124,14 +104,15 @@ impl Stack {
         unsafe { self.base.cast::<[usize; 2]>().write_unaligned(CANARY) };
     }
 
-    /// Whether a coroutine on this stack, whose stack pointer is `sp`, has gone beyond it. Only a caller's stack
-    /// can have: the others fault on their guard.
+    /// Whether a coroutine whose stack pointer is `sp` has gone beyond its stack.
+    ///
+    /// # Safety
+    /// The stack is [`Kind::Caller`] and was marked: the others fault on their guard.
     #[inline(always)]
-    pub fn has_overflowed(&self, sp: *const u8) -> bool {
+    pub unsafe fn has_overflowed(&self, sp: *const u8) -> bool {
         // SAFETY: `mark_bottom` wrote there, and the program keeps the memory while the coroutine lives.
-        self.kind == Kind::Caller
-            && ((self.base as usize).wrapping_sub(sp as usize).wrapping_sub(1) < REACH
-                || unsafe { self.base.cast::<[usize; 2]>().read_unaligned() } != CANARY)
+        (self.base as usize).wrapping_sub(sp as usize).wrapping_sub(1) < REACH
+            || unsafe { self.base.cast::<[usize; 2]>().read_unaligned() } != CANARY
     }
 
     /// Whether more than 7/8 of the stack is used at `sp`.
@@ -141,10 +122,20 @@ impl Stack {
     }
 }
 
+/// [`page_size`], once it is known.
+static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
 /// The machine's page size, in bytes.
+#[inline]
 pub fn page_size() -> usize {
+    let known = PAGE_SIZE.load(Relaxed);
+    if known != 0 {
+        return known;
+    }
     // SAFETY: no preconditions; answered from the auxiliary vector.
-    unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
+    let size = unsafe { libc::getauxval(libc::AT_PAGESZ) as usize };
+    PAGE_SIZE.store(size, Relaxed);
+    size
 }
 
 /// A non-null byte pointer from a mapping.

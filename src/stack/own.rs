@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Own stacks: cut from large mappings (slabs), guarded, committed as they are touched, kept warm for reuse.
 //!
-//! Sizes are rounded up to powers of two: untouched pages cost nothing, and few sizes make the caches work. A slab
-//! holds stacks of one size, each above its guard. A freed stack goes to a bounded warm list, most recently used
-//! first; beyond that its pages go back to the kernel (the guard marker stays) and the stack to its slab; a slab
+//! A stack takes a power of two of bytes and one page more: untouched pages cost nothing, and few sizes make the caches
+//! work. A slab holds stacks of one size, each above its guard and below [`HEAD`] bytes for what belongs to its coroutine:
+//! a parked one has touched that page anyway. A freed stack goes to a bounded warm list, most recently used first; beyond that its pages go back to the kernel (the guard marker stays) and the stack to its slab; a slab
 //! without users goes back whole.
 
 use core::ptr;
@@ -17,6 +17,9 @@ pub const MIN: usize = 16 << 10;
 
 /// The largest; beyond that the size is taken for a mistake.
 pub const MAX: usize = 1 << 40;
+
+/// Bytes above each stack that are its coroutine's, and go with the stack.
+pub const HEAD: usize = 128;
 
 const CLASSES: usize = (MAX / MIN).ilog2() as usize + 1;
 
@@ -39,9 +42,9 @@ pub struct Slab {
     /// How many of these guards mprotect has made.
     mprotected: u32,
     free_count: u32,
-    /// Indices of stacks that were used and came back; room for `count`.
+    /// Indices of stacks that were used and came back; room for `count`. Not touched before one does.
     free: *mut u32,
-    /// The names of the guarded stacks for valgrind; behind `free` in the same allocation.
+    /// The names of the guarded stacks for valgrind; null without it.
     ids: *mut u32,
 }
 
@@ -70,23 +73,25 @@ pub struct Stacks {
 
 /// The usable size of a stack for a program that asks for `size` bytes.
 pub fn rounded(size: usize) -> Result<usize> {
-    if size > MAX { Err(Errno(libc::EINVAL)) } else { Ok(size.max(MIN).next_power_of_two()) }
+    let spare = page_size() - HEAD;
+    let power = size.saturating_sub(spare).max(MIN).max(page_size());
+    if size > MAX { Err(Errno(libc::EINVAL)) } else { Ok(power.next_power_of_two() + spare) }
 }
 
+/// What is beyond the power of two is less than that.
 fn class_of(size: usize) -> usize {
     (size / MIN).ilog2() as usize
 }
 
 impl Stacks {
-    /// A stack of `size` bytes, a size that [`rounded`] gave: its lowest byte and its slab.
-    pub fn take(&mut self, size: usize) -> Result<(*mut u8, *mut Slab)> {
+    /// A stack of `size` bytes, a size that [`rounded`] gave.
+    pub fn take(&mut self, size: usize) -> Result<Warm> {
         let class = &mut self.classes[class_of(size)];
         // SAFETY: the warm array holds `warm_count` stacks; the slabs of a class are valid and linked.
         unsafe {
             if class.warm_count > 0 {
                 class.warm_count -= 1;
-                let warm = *class.warm.add(class.warm_count as usize);
-                return Ok((warm.base, warm.slab));
+                return Ok(*class.warm.add(class.warm_count as usize));
             }
             if class.slabs.is_null() || !(*class.slabs).has_room() {
                 let slab = Slab::map(size, FIRST_SLAB << class.slab_count.min(20))?;
@@ -98,7 +103,7 @@ impl Stacks {
                 class.unlink(slab);
                 class.push_last(slab);
             }
-            Ok((base, slab))
+            Ok(Warm { base, slab })
         }
     }
 
@@ -107,7 +112,7 @@ impl Stacks {
     pub fn keeps(&self, size: usize) -> bool {
         let class = &self.classes[class_of(size)];
         // A huge stack may have touched much: it does not stay warm.
-        !class.warm.is_null() && (class.warm_count as usize) < WARM && size <= 1 << 20
+        !class.warm.is_null() && (class.warm_count as usize) < WARM && size < 2 << 20
     }
 
     /// Takes a stack back.
@@ -142,7 +147,7 @@ impl Stacks {
                 // SAFETY: a linked slab is valid; nobody uses its stacks.
                 unsafe {
                     class.unlink(slab);
-                    Slab::unmap(slab, MIN << index);
+                    Slab::unmap(slab, (MIN << index) + page_size() - HEAD);
                 }
             }
             // SAFETY: `warm` is null or ours; it is not used again.
@@ -169,7 +174,7 @@ impl Class {
                 Slab::unmap(slab, size);
                 return;
             }
-            syscall_raw!(SYS_madvise, stack.base, size, libc::MADV_DONTNEED);
+            syscall_raw!(SYS_madvise, stack.base, size + HEAD, libc::MADV_DONTNEED);
             self.push_first(slab);
         }
     }
@@ -232,7 +237,7 @@ impl Class {
 impl Slab {
     /// Maps a slab of up to `count` stacks: fewer where that would be large, or where the address space is short.
     fn map(size: usize, count: usize) -> Result<*mut Slab> {
-        let stride = size + page_size();
+        let stride = stride(size);
         let mut count = count.min(LARGEST_SLAB / stride).max(1);
         let mapping = loop {
             match memory::map(count * stride, libc::MAP_STACK) {
@@ -244,26 +249,45 @@ impl Slab {
         };
         // SAFETY: the mapping is ours. A huge page would commit many stacks at the first touch of one.
         unsafe { syscall_raw!(SYS_madvise, mapping, count * stride, libc::MADV_NOHUGEPAGE) };
-        let (slab, free) = match (memory::zeroed::<Slab>(), memory::array_zeroed::<u32>(2 * count)) {
-            (Ok(slab), Ok(free)) => (slab.as_ptr(), free.as_ptr()),
-            (slab, free) => {
-                // SAFETY: what was got is ours and not used again.
-                unsafe {
-                    memory::free(slab.map_or(ptr::null_mut(), |slab| slab.as_ptr()));
-                    memory::free(free.map_or(ptr::null_mut(), |free| free.as_ptr()));
-                    memory::unmap(mapping.cast(), count * stride);
+        let got = memory::zeroed::<Slab>().and_then(|slab| {
+            let slab = slab.as_ptr();
+            // SAFETY: `slab` is fresh zeroed memory; where an array cannot be had, it is not used again.
+            unsafe {
+                (*slab).base = mapping;
+                (*slab).count = count as u32;
+                match (*slab).make_arrays(count) {
+                    Ok(()) => Ok(slab),
+                    Err(errno) => {
+                        Slab::free(slab);
+                        Err(errno)
+                    }
                 }
-                return Err(Errno(libc::ENOMEM));
             }
-        };
-        // SAFETY: `slab` is fresh zeroed memory.
-        unsafe {
-            (*slab).base = mapping;
-            (*slab).count = count as u32;
-            (*slab).free = free;
-            (*slab).ids = free.add(count);
+        });
+        if got.is_err() {
+            // SAFETY: the mapping is ours and not used again.
+            unsafe { memory::unmap(mapping.cast(), count * stride) };
         }
-        Ok(slab)
+        got
+    }
+
+    fn make_arrays(&mut self, count: usize) -> Result<()> {
+        self.free = memory::array_uninitialized(count)?.as_ptr();
+        if tools::on_valgrind() {
+            self.ids = memory::array_zeroed(count)?.as_ptr();
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `slab` is not used again.
+    unsafe fn free(slab: *mut Slab) {
+        // SAFETY: the caller's promise; the arrays are null or ours.
+        unsafe {
+            memory::free((*slab).free);
+            memory::free((*slab).ids);
+            memory::free(slab);
+        }
     }
 
     /// # Safety
@@ -272,12 +296,13 @@ impl Slab {
         // SAFETY: the caller's promise.
         unsafe {
             guard::forget((*slab).mprotected);
-            for index in 0..(*slab).guarded as usize {
-                tools::forget_stack(*(*slab).ids.add(index));
+            if !(*slab).ids.is_null() {
+                for index in 0..(*slab).guarded as usize {
+                    tools::forget_stack(*(*slab).ids.add(index));
+                }
             }
-            memory::unmap((*slab).base.cast(), (*slab).count as usize * (size + page_size()));
-            memory::free((*slab).free);
-            memory::free(slab);
+            memory::unmap((*slab).base.cast(), (*slab).count as usize * stride(size));
+            Slab::free(slab);
         }
     }
 
@@ -287,31 +312,40 @@ impl Slab {
 
     /// The lowest byte of a stack that is not in use; there is one.
     fn take(&mut self, size: usize) -> *mut u8 {
-        let page = page_size();
         self.used += 1;
         // SAFETY: indices stay below `count`, for which `free` and the mapping have room.
         unsafe {
             if self.free_count > 0 {
                 self.free_count -= 1;
-                let index = *self.free.add(self.free_count as usize);
-                return self.base.add(index as usize * (size + page) + page);
+                return self.lowest(*self.free.add(self.free_count as usize) as usize, size);
             }
             let index = self.guarded as usize;
-            let guard = self.base.add(index * (size + page));
-            self.mprotected += guard::install(guard, page);
-            self.ids.add(index).write(tools::register_stack(guard.add(page), size));
+            self.mprotected += guard::install(self.base.add(index * stride(size)), page_size());
+            let stack = self.lowest(index, size);
+            if !self.ids.is_null() {
+                self.ids.add(index).write(tools::register_stack(stack, size));
+            }
             self.guarded += 1;
-            guard.add(page)
+            stack
         }
+    }
+
+    fn lowest(&self, index: usize, size: usize) -> *mut u8 {
+        self.base.wrapping_add(index * stride(size) + page_size())
     }
 
     /// # Safety
     /// `stack` came from `take` and is not in use.
     unsafe fn give_back(&mut self, stack: *mut u8, size: usize) {
-        let index = (stack as usize - self.base as usize) / (size + page_size());
+        let index = (stack as usize - self.base as usize) / stride(size);
         // SAFETY: no more than `count` stacks can come back.
         unsafe { self.free.add(self.free_count as usize).write(index as u32) };
         self.free_count += 1;
         self.used -= 1;
     }
+}
+
+/// From one stack of a slab to the next: a guard, the stack, and what is above it.
+fn stride(size: usize) -> usize {
+    page_size() + size + HEAD
 }

@@ -7,7 +7,7 @@
 
 use core::ptr;
 
-use super::{Kind, Stack, bytes, guard, page_size, tools};
+use super::{Stack, bytes, guard, page_size, tools};
 use crate::sys::{Result, memory};
 use crate::syscall_raw;
 
@@ -24,6 +24,8 @@ pub struct Slot {
     id: u32,
     /// Whose bytes are in the slot; null: nobody's.
     occupant: *mut Stack,
+    /// Where the occupant's parked frame is noted.
+    occupant_sp: *mut *mut u8,
     /// How many live coroutines are bound to it.
     bound: u32,
 }
@@ -116,31 +118,31 @@ impl Slots {
     }
 }
 
-/// Whether a coroutine's bytes are where it runs; true for all that have a stack of their own.
+/// Whether a coroutine's bytes are where it runs.
 ///
 /// # Safety
-/// `stack` is valid and, when shared, bound.
+/// `stack` is shared and bound.
 #[inline(always)]
 pub unsafe fn is_in_place(stack: *const Stack) -> bool {
     // SAFETY: a bound stack's slot is valid.
-    unsafe { (*stack).kind != Kind::Shared || (*(*stack).home.slot).occupant.cast_const() == stack }
+    unsafe { (*(*stack).home.slot).occupant.cast_const() == stack }
 }
 
 /// Whether [`load`] can put `stack` in place without asking for memory and without touching the slot that `running`
-/// runs on: then it may be called from there.
+/// runs on, null where that is no shared stack: then it may be called from there.
 ///
 /// # Safety
-/// Both are valid, `stack` shared and bound.
+/// Both are shared and bound.
 #[inline]
 pub unsafe fn can_load_beside(stack: *const Stack, running: *const Stack) -> bool {
     // SAFETY: a bound stack's slot and its occupant are valid.
     unsafe {
         let slot = (*stack).home.slot;
-        if (*running).kind == Kind::Shared && (*running).home.slot == slot {
+        if !running.is_null() && (*running).home.slot == slot {
             return false;
         }
         let occupant = (*slot).occupant;
-        occupant.is_null() || !needs_buffer(&*occupant)
+        occupant.is_null() || !needs_buffer(&*occupant, live_bytes(&*occupant, *(*slot).occupant_sp))
     }
 }
 
@@ -159,22 +161,27 @@ pub unsafe fn write(stack: *const Stack, address: *mut u8, bytes: *const u8, len
     }
 }
 
-/// Puts the bytes of `stack` in place, the occupant's into its buffer. ENOMEM leaves all as it was.
+/// Puts the bytes of `stack` in place, the occupant's into its buffer. ENOMEM leaves all as it was. Where a parked frame is
+/// is noted at `sp`, also later, when this one's is moved in its turn.
 ///
 /// # Safety
-/// `stack` is shared, bound and parked (or new); the slot's occupant is parked; nobody runs on the slot.
-pub unsafe fn load(stack: *mut Stack) -> Result<()> {
+/// `stack` is shared, bound and parked (or new); the slot's occupant is parked; nobody runs on the slot. `sp` stays valid
+/// until [`unbind`].
+pub unsafe fn load(stack: *mut Stack, sp: *mut *mut u8) -> Result<()> {
     // SAFETY: the caller's promise; live bytes lie within the slot, saved ones within their buffer.
     unsafe {
         let slot = (*stack).home.slot;
         if !(*slot).occupant.is_null() {
-            save(&mut *(*slot).occupant)?;
+            save(&mut *(*slot).occupant, (*slot).occupant_sp)?;
         }
         (*slot).occupant = stack;
+        (*slot).occupant_sp = sp;
         let length = (*stack).saved_length as usize;
         if length > 0 {
-            tools::make_usable((*stack).top().sub(length), length);
-            ptr::copy_nonoverlapping((*stack).saved, (*stack).top().sub(length), length);
+            let place = (*stack).top().sub(length);
+            tools::make_usable(place, length);
+            ptr::copy_nonoverlapping((*stack).saved, place, length);
+            *sp = place;
             (*stack).saved_length = 0;
         }
         Ok(())
@@ -182,10 +189,11 @@ pub unsafe fn load(stack: *mut Stack) -> Result<()> {
 }
 
 /// # Safety
-/// `stack` occupies its slot and is parked.
-unsafe fn save(stack: &mut Stack) -> Result<()> {
-    let live = stack.live_bytes();
-    if needs_buffer(stack) {
+/// `stack` occupies its slot and is parked, with its frame at `sp`.
+unsafe fn save(stack: &mut Stack, sp: *mut *mut u8) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let live = live_bytes(stack, unsafe { *sp });
+    if needs_buffer(stack, live) {
         let capacity = live.next_multiple_of(16);
         // SAFETY: `saved` is null or ours. The old buffer's bytes are in the slot, so none is lost.
         unsafe {
@@ -196,7 +204,10 @@ unsafe fn save(stack: &mut Stack) -> Result<()> {
         stack.saved_capacity = capacity as u32;
     }
     // SAFETY: the live bytes lie within the slot; the buffer has room for them.
-    unsafe { ptr::copy_nonoverlapping(stack.top().sub(live), stack.saved, live) };
+    unsafe {
+        ptr::copy_nonoverlapping(*sp, stack.saved, live);
+        *sp = stack.saved;
+    }
     stack.saved_length = live as u32;
     Ok(())
 }
@@ -220,9 +231,15 @@ pub unsafe fn unbind(stack: &mut Stack) {
     stack.saved = ptr::null_mut();
 }
 
+/// How many bytes a parked coroutine's frames take.
+#[inline(always)]
+fn live_bytes(stack: &Stack, sp: *const u8) -> usize {
+    stack.top() as usize - sp as usize
+}
+
 /// Whether the buffer of a parked stack is too small for its live bytes, or far too large: a buffer from a deep wait is
 /// not kept for a shallow one.
-fn needs_buffer(stack: &Stack) -> bool {
-    let (live, capacity) = (stack.live_bytes(), stack.saved_capacity as usize);
+fn needs_buffer(stack: &Stack, live: usize) -> bool {
+    let capacity = stack.saved_capacity as usize;
     live > capacity || capacity > 2 * live + 512
 }

@@ -79,17 +79,15 @@ impl Current {
     #[inline]
     pub fn may_lend(self, buffer: *const c_void, length: usize) -> bool {
         // SAFETY: the running coroutine is valid.
-        let stack = unsafe { &(*self.coroutine()).stack };
+        let (kind, stack) = unsafe { ((*self.coroutine()).kind, &(*(*self.coroutine()).rest).stack) };
         let start = buffer as usize;
-        stack.kind != Kind::Shared
-            || start >= stack.top() as usize
-            || start.saturating_add(length) <= stack.base as usize
+        kind != Kind::Shared || start >= stack.top() as usize || start.saturating_add(length) <= stack.base as usize
     }
 
     /// Whether a buffer lies on the coroutine's stack as a whole.
     pub fn lies_on_stack(self, buffer: *const c_void, length: usize) -> bool {
         // SAFETY: the running coroutine is valid.
-        let stack = unsafe { &(*self.coroutine()).stack };
+        let stack = unsafe { &(*(*self.coroutine()).rest).stack };
         let start = buffer as usize;
         start >= stack.base as usize && start.saturating_add(length) <= stack.top() as usize
     }
@@ -136,7 +134,7 @@ impl Current {
                 if !self.lies_in_frames(buffer, length) || length > ring::RECEIVED && !descriptors::get(fd).tcp() {
                     return None;
                 }
-                (*me).message = buffer.cast();
+                (*(*me).rest).message = buffer.cast();
                 (entry.flags, entry.address) = (ring::CHOOSE_BUFFER, 0);
             }
             loop {

@@ -238,7 +238,8 @@ impl Scheduler {
             if let Some(buffer) = completion.buffer() {
                 let bytes = self.operations.ring.received(buffer);
                 let length = completion.result.max(0) as usize;
-                shared::write(&raw const (*coroutine).stack, (*coroutine).message.cast_mut(), bytes, length);
+                let rest = (*coroutine).rest;
+                shared::write(&raw const (*rest).stack, (*rest).message.cast_mut(), bytes, length);
                 self.operations.ring.offer(buffer);
             }
             (*coroutine).in_ring = false;

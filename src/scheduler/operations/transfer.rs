@@ -47,7 +47,7 @@ impl Current {
         let me = self.coroutine();
         // SAFETY: the running coroutine is valid and waits on no array; both buffers have room for the length.
         unsafe {
-            (*me).waiters = bounce.cast::<Waiter>();
+            (*(*me).rest).waiters = bounce.cast::<Waiter>();
             if opcode == ring::WRITE {
                 ptr::copy_nonoverlapping(buffer, bounce, length);
             }
@@ -55,7 +55,7 @@ impl Current {
             if let (ring::READ, Some(Ok(length))) = (opcode, result) {
                 ptr::copy_nonoverlapping(bounce, buffer, length);
             }
-            (*me).waiters = ptr::null_mut();
+            (*(*me).rest).waiters = ptr::null_mut();
             memory::free(bounce);
             result
         }
