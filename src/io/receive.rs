@@ -108,7 +108,12 @@ unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t
         // SAFETY: the caller's promise.
         match unsafe { syscall!(SYS_recvfrom, fd, buffer, length, libc::MSG_DONTWAIT, 0, 0) } {
             Err(EAGAIN) => {}
-            result => return Some(result),
+            result => {
+                if snapshot.tcp() && matches!(result, Ok(got) if got > 0 && got < length) {
+                    current.note_dry(fd);
+                }
+                return Some(result);
+            }
         }
     }
     match waits.deadline() {

@@ -6,8 +6,8 @@ use libc::{c_int, c_void, sockaddr, socklen_t};
 use super::{AT_ONCE, CLOSED};
 use crate::arch;
 use crate::poller::descriptors;
-use crate::scheduler::Current;
-use crate::scheduler::watch::life_of;
+use crate::scheduler::watch::{Watch, life_of};
+use crate::scheduler::{Current, Scheduler};
 use crate::stack::Kind;
 use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Entry};
@@ -103,6 +103,16 @@ impl Current {
         unsafe {
             let watch = (*self.scheduler()).watches.get(fd);
             !watch.is_null() && (*watch).dry && (*watch).is_operated(descriptors::get(fd).generation)
+        }
+    }
+
+    /// Notes that `fd`, of which a hook has seen the birth, has just been found empty, for [`Current::is_dry`].
+    pub fn note_dry(self, fd: c_int) {
+        // SAFETY: the scheduler is valid while its coroutine runs; its watches live as long as it does.
+        unsafe {
+            if let Some(Ok(watch)) = (*self.scheduler()).operated(fd, descriptors::get(fd).generation) {
+                (*watch).dry = true;
+            }
         }
     }
 
@@ -238,17 +248,10 @@ impl Current {
             let scheduler = &mut *self.scheduler();
             let generation = descriptors::get(fd).generation;
             scheduler.open_poller().ok()?;
-            let watch = scheduler.watches.entry(fd).ok()?;
-            if !(*watch).is_operated(generation) {
-                (*watch).operated = life_of(generation);
-                (*watch).dry = false;
-                descriptors::watched(fd);
-                // From here on who closes it tells us.
-                if descriptors::get(fd).generation != generation {
-                    (*watch).operated = 0;
-                    return Some(End::Result(Err(Errno(libc::EBADF))));
-                }
-            }
+            let watch = match scheduler.operated(fd, generation)? {
+                Ok(watch) => watch,
+                Err(error) => return Some(End::Result(Err(error))),
+            };
             if !scheduler.begin_operation(watch, generation, entry, begin == Begin::Copied) {
                 return None;
             }
@@ -269,6 +272,27 @@ impl Current {
                 result => Some(End::Result(result)),
             }
         }
+    }
+}
+
+impl Scheduler {
+    /// The watch of a descriptor; who closes that tells us from now on. EBADF: it was closed meanwhile. `None`: no memory.
+    #[inline]
+    fn operated(&mut self, fd: c_int, generation: u32) -> Option<Result<*mut Watch>> {
+        let watch = self.watches.entry(fd).ok()?;
+        // SAFETY: watches live as long as the scheduler.
+        unsafe {
+            if !(*watch).is_operated(generation) {
+                (*watch).operated = life_of(generation);
+                (*watch).dry = false;
+                descriptors::watched(fd);
+                if descriptors::get(fd).generation != generation {
+                    (*watch).operated = 0;
+                    return Some(Err(Errno(libc::EBADF)));
+                }
+            }
+        }
+        Some(Ok(watch))
     }
 }
 
