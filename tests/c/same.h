@@ -171,25 +171,31 @@ static inline char *same_lines(const char *name, const char *who, char *wanted, 
 }
 
 /* One scenario each way; the descriptors are back afterwards. */
-static inline void same_named(const char *name, void (*scenario)(void)) {
+static inline void same_each(const char *name, void (*scenario)(void), int inside) {
     alarm(30 * (unsigned)patience());
     same_in_thread(scenario);
     if (getenv("TRANSCRIPT")) fputs(transcript, stderr);
     if (PLAIN) return same_write(name);
-    same_in_coroutine(scenario);
+    if (inside) same_in_coroutine(scenario);
     if (same_plain) {
         size_t length = strlen(name);
         char *plain = same_plain + strlen(SAME_MARK);
         if (*same_plain == 0 || strncmp(plain, name, length) != 0 || plain[length] != '\n')
             TEST_FAIL("%s: the program without the library has run %.60s", name, same_plain);
         plain += length + 1;
-        same_lines(name, "thread   ", plain, transcripts[0]);
-        same_plain = same_lines(name, "coroutine", plain, transcripts[1]);
+        same_plain = same_lines(name, "thread   ", plain, transcripts[0]);
+        if (inside) same_lines(name, "coroutine", plain, transcripts[1]);
     }
-    same_lines(name, "coroutine", transcripts[0], transcripts[1]);
+    if (inside) same_lines(name, "coroutine", transcripts[0], transcripts[1]);
+}
+
+static inline void same_named(const char *name, void (*scenario)(void)) {
+    same_each(name, scenario, 1);
 }
 
 #define SAME(scenario) same_named(#scenario, scenario)
+/* For what is meant to be different inside: outside coroutines only. */
+#define SAME_OUTSIDE(scenario) same_each(#scenario, scenario, 0)
 
 #if PLAIN
 #pragma weak dyco_version
