@@ -12,7 +12,7 @@ use crate::stack::Kind;
 const URGENT_IN_A_ROW: u32 = 128;
 
 /// How many cache lines of a parked frame are fetched ahead.
-const LINES: usize = 4;
+const LINES: usize = 6;
 
 /// The coroutines that are ready to run. Zeroed memory becomes one by [`Queues::init`]; it does not move.
 pub struct Queues {
