@@ -169,14 +169,26 @@ impl Scheduler {
     ///
     /// # Safety
     /// `coroutine` is one of this scheduler and waits for nothing.
+    #[inline(always)]
     pub(super) unsafe fn release_extras(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: the caller's promise; extras are null or the coroutine's own.
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !(*(*coroutine).rest).extras.is_null() {
+                self.free_extras(coroutine);
+            }
+        }
+    }
+
+    /// As [`Scheduler::release_extras`], of one that has some.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn free_extras(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise; extras are the coroutine's own.
         unsafe {
             let rest = (*coroutine).rest;
             let extras: *mut Extras = (*rest).extras.cast();
-            if extras.is_null() {
-                return;
-            }
             (*rest).extras = ptr::null_mut();
             close_own((*extras).epoll_set);
             close_own((*extras).held);

@@ -245,7 +245,9 @@ pub unsafe fn give_back(coroutine: *mut Coroutine) -> bool {
             pool.idle.add(pool.idle_count).write(Warm { base: stack.base, slab: stack.home.slab });
             pool.idle_count += 1;
         }
-        pool.wake_obtainers();
+        if !pool.obtainers.is_empty() {
+            pool.wake_obtainers();
+        }
         keeps
     }
 }

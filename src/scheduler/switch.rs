@@ -379,6 +379,7 @@ impl Scheduler {
     ///
     /// # Safety
     /// `coroutine` is a live one of this scheduler, in no list, and nobody runs on its frames.
+    #[inline(always)]
     pub unsafe fn reclaim(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: the caller's promise.
         unsafe {
