@@ -229,7 +229,10 @@ unsafe extern "C" fn thread_exit(scheduler: *mut c_void) {
 unsafe extern "C" fn fork_prepare() {
     let mask = lock();
     // SAFETY: under the lock.
-    unsafe { *REGISTRY.forker_mask.get() = mask };
+    unsafe {
+        helpers::before_fork();
+        *REGISTRY.forker_mask.get() = mask;
+    }
 }
 
 /// Unlocks what [`fork_prepare`] has locked.
@@ -241,6 +244,8 @@ fn fork_done() {
 
 unsafe extern "C" fn fork_parent() {
     descriptors::forked();
+    // SAFETY: under the lock, since [`fork_prepare`].
+    unsafe { helpers::after_fork() };
     fork_done();
 }
 

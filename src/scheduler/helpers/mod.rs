@@ -18,7 +18,7 @@ use libc::pthread_cond_t;
 use super::offload::{Job, Kind};
 use super::registry;
 use crate::list::{Link, List};
-use crate::sys::clock::{Instant, MS, NEVER};
+use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result, environment};
 
 mod thread;
@@ -32,6 +32,10 @@ const MOST_THREADS: c_int = 1024;
 /// How long one waits for a job before it ends.
 const IDLE: Instant = 10_000 * MS;
 
+/// How long a look-up that has begun may hold locks of libc's, for reading addresses and settings of this machine. After
+/// that it waits for a server, without any.
+const HOLDS_LOCKS: Instant = 20 * MS;
+
 /// The helpers for one kind of work.
 struct Pool {
     /// Jobs that nobody has begun.
@@ -40,7 +44,10 @@ struct Pool {
     threads: u32,
     /// How many threads wait for a job, and those that were woken and have not taken one yet.
     idle: u32,
-    /// A job has come, or the limits have changed.
+    /// Jobs that have begun and not ended, and when the last one began.
+    running: u32,
+    last_begun: Instant,
+    /// A job has come, or the limits have changed, or a fork is over.
     more: pthread_cond_t,
 }
 
@@ -53,6 +60,8 @@ struct Helpers {
     finished: pthread_cond_t,
     /// How often the process has forked since its ancestor's beginning: a thread that ran a job then is not in the child.
     forks: u32,
+    /// How many threads are about to fork: no look-up begins.
+    forking: u32,
     ready: bool,
 }
 
@@ -98,9 +107,10 @@ unsafe fn make_anew(helpers: *mut Helpers) {
         for kind in Kind::ALL {
             let pool = pool(kind);
             List::init(&raw mut (*pool).queue);
-            ((*pool).queued, (*pool).threads, (*pool).idle) = (0, 0, 0);
+            ((*pool).queued, (*pool).threads, (*pool).idle, (*pool).running) = (0, 0, 0, 0);
             libc::pthread_cond_init(&raw mut (*pool).more, &attributes);
         }
+        (*helpers).forking = 0;
         libc::pthread_cond_init(&raw mut (*helpers).finished, &attributes);
         libc::pthread_condattr_destroy(&mut attributes);
     }
@@ -209,6 +219,45 @@ pub(super) unsafe fn tell_finished() {
 pub(super) unsafe fn forks() -> u32 {
     // SAFETY: the caller's promise.
     unsafe { (*HELPERS.0.get()).forks }
+}
+
+/// Before a fork: waits until no look-up holds locks of libc's, which in the child nobody would release. None begins until
+/// [`after_fork`].
+///
+/// # Safety
+/// Under the registry's lock, which is free meanwhile.
+pub(super) unsafe fn before_fork() {
+    let (helpers, names) = (HELPERS.0.get(), pool(Kind::Names));
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !(*helpers).ready {
+            return;
+        }
+        (*helpers).forking += 1;
+        loop {
+            let (now, until) = (clock::now(), (*names).last_begun + HOLDS_LOCKS);
+            if (*names).running == 0 || now >= until {
+                break;
+            }
+            registry::wait_on(&raw mut (*helpers).finished, until.min(now + MS));
+        }
+    }
+}
+
+/// After it, in the parent.
+///
+/// # Safety
+/// Under the registry's lock; [`before_fork`] came before.
+pub(super) unsafe fn after_fork() {
+    let helpers = HELPERS.0.get();
+    // SAFETY: the caller's promise.
+    unsafe {
+        // 0: there were no helpers, nor have they been made since, for the lock was held.
+        if (*helpers).forking > 0 {
+            (*helpers).forking -= 1;
+            libc::pthread_cond_broadcast(&raw mut (*pool(Kind::Names)).more);
+        }
+    }
 }
 
 /// In a forked child: its helpers and their jobs are the parent's. Memory of other threads' jobs stays, as all of theirs.

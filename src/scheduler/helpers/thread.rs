@@ -9,7 +9,7 @@ use super::{HELPERS, forks, pool};
 use crate::list::List;
 use crate::scheduler::offload::{self, Job, Kind};
 use crate::scheduler::registry;
-use crate::sys::clock;
+use crate::sys::clock::{self, NEVER};
 use crate::sys::{Errno, Result, next};
 use crate::syscall_raw;
 
@@ -118,7 +118,11 @@ unsafe fn end(job: *mut Job, forks: u32) -> *mut Job {
     // SAFETY: the caller's promise.
     unsafe {
         // A job that has forked: in the child its thread is the only one, and nobody waits for it.
-        if self::forks() != forks { ptr::null_mut() } else { offload::finished(job) }
+        if self::forks() != forks {
+            return ptr::null_mut();
+        }
+        (*pool(Job::kind(job))).running -= 1;
+        offload::finished(job)
     }
 }
 
@@ -138,9 +142,16 @@ unsafe fn take(life: Life) -> *mut Job {
             if (*pool).threads > (*helpers).limit {
                 break;
             }
+            if (*helpers).forking > 0 && matches!(life.kind, Kind::Names) {
+                (*pool).idle += 1;
+                registry::wait_on(&raw mut (*pool).more, NEVER);
+                (*pool).idle -= 1;
+                continue;
+            }
             let link = List::pop_front(&raw mut (*pool).queue);
             if !link.is_null() {
                 (*pool).queued -= 1;
+                ((*pool).running, (*pool).last_begun) = ((*pool).running + 1, clock::now());
                 let job = Job::of_link(link);
                 offload::begun(job);
                 return job;
