@@ -86,7 +86,7 @@ pub unsafe extern "C" fn dyco_recv(fd: c_int, buf: *mut c_void, len: size_t, fla
     match current() {
         Some(current) => {
             // SAFETY: see `dyco_accept`.
-            c_size(unsafe { receive::recv(Dyco(current), fd, buf, len, flags) })
+            unsafe { receive::c_recv(Dyco(current), fd, buf, len, flags) }
         }
         // SAFETY: see `dyco_accept`.
         None => unsafe { next::recv(fd, buf, len, flags) },

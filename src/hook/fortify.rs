@@ -32,7 +32,7 @@ unsafe extern "C" fn __recv_chk(fd: c_int, buffer: *mut c_void, length: size_t, 
             Some(_) if length > room => buffer_overflow(),
             Some(current) => {
                 // SAFETY: see `__read_chk`.
-                c_size(unsafe { receive::recv(Libc(current), fd, buffer, length, flags) })
+                unsafe { receive::c_recv(Libc(current), fd, buffer, length, flags) }
             }
             // SAFETY: see `__read_chk`.
             None => unsafe { next::__recv_chk(fd, buffer, length, room, flags) },

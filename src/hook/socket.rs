@@ -62,10 +62,8 @@ unsafe extern "C" fn accept4(fd: c_int, address: *mut sockaddr, length: *mut soc
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> ssize_t {
     watched("recv", move || {
         match current() {
-            Some(current) => {
-                // SAFETY: see `socketpair`.
-                c_size(unsafe { receive::recv(Libc(current), fd, buffer, length, flags) })
-            }
+            // SAFETY: see `socketpair`.
+            Some(current) => unsafe { receive::c_recv(Libc(current), fd, buffer, length, flags) },
             // SAFETY: see `socketpair`.
             None => unsafe { next::recv(fd, buffer, length, flags) },
         }

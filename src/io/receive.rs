@@ -8,7 +8,7 @@ use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pieces::{MOST_BYTES, Pieces, message, read_nowait};
 use super::waits::{EAGAIN, option, poll_now};
-use super::{Caller, Waits, control};
+use super::{Caller, Waits, c_size, control};
 use crate::poller::descriptors;
 use crate::scheduler::{Direction, in_vfork_child};
 use crate::sys::{Errno, Result};
@@ -28,6 +28,17 @@ const EMPTYING: c_int = libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC | libc::MSG_
 pub unsafe fn recv(caller: Caller, fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> Result<usize> {
     // SAFETY: passed on to the caller.
     unsafe { receive(caller, fd, buffer, length, flags, ptr::null_mut(), ptr::null_mut()) }
+}
+
+/// [`recv`] with the result that a C function gives: the last thing that such a function does, so that a coroutine that waits
+/// has nothing of it on its stack.
+///
+/// # Safety
+/// As recv(2).
+#[inline(never)]
+pub unsafe fn c_recv(caller: Caller, fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> ssize_t {
+    // SAFETY: passed on to the caller.
+    c_size(unsafe { recv(caller, fd, buffer, length, flags) })
 }
 
 /// `recvfrom`.
@@ -318,6 +329,7 @@ fn is_tcp(fd: c_int) -> bool {
 }
 
 /// Whether it is a UNIX socket.
+#[inline(never)]
 pub fn is_unix(fd: c_int) -> bool {
     option(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
 }

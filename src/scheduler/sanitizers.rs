@@ -106,6 +106,8 @@ pub unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut C
 ///
 /// # Safety
 /// `me` runs, null for the thread's own stack, on which the first switch began.
+#[cold]
+#[inline(never)]
 pub unsafe fn arrived(scheduler: *mut Scheduler, me: *mut Coroutine) {
     // SAFETY: the caller's promise.
     unsafe {

@@ -194,7 +194,8 @@ unsafe fn save(stack: &mut Stack, sp: *mut *mut u8) -> Result<()> {
     // SAFETY: the caller's promise.
     let live = live_bytes(stack, unsafe { *sp });
     if needs_buffer(stack, live) {
-        let capacity = live.next_multiple_of(16);
+        // libc's heap gives multiples of 16, less 8, in steps of 16 bytes.
+        let capacity = (live + 8).next_multiple_of(16) - 8;
         // SAFETY: `saved` is null or ours. The old buffer's bytes are in the slot, so none is lost.
         unsafe {
             memory::free(stack.saved);
