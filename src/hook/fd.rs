@@ -15,7 +15,7 @@ pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: size_t) ->
     watched("read", move || {
         match current() {
             // SAFETY: the C caller's promise, as everywhere in this file.
-            Some(current) => c_size(unsafe { file::read(current, fd, buffer, length) }),
+            Some(current) => unsafe { file::c_read(current, fd, buffer, length) },
             // SAFETY: see above.
             None => unsafe { next::read(fd, buffer, length) },
         }

@@ -18,7 +18,7 @@ unsafe extern "C" fn __read_chk(fd: c_int, buffer: *mut c_void, length: size_t, 
         match current() {
             Some(_) if length > room => buffer_overflow(),
             // SAFETY: the C caller's promise, as everywhere in this file.
-            Some(current) => c_size(unsafe { file::read(current, fd, buffer, length) }),
+            Some(current) => unsafe { file::c_read(current, fd, buffer, length) },
             // SAFETY: see above.
             None => unsafe { next::__read_chk(fd, buffer, length, room) },
         }

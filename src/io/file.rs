@@ -12,7 +12,7 @@
 
 use core::ffi::c_int;
 
-use libc::{c_void, iovec, mode_t, size_t};
+use libc::{c_void, iovec, mode_t, size_t, ssize_t};
 
 use super::files::{self, Transfer};
 use super::flags::FlagLock;
@@ -20,7 +20,7 @@ use super::pieces::{ABSURD, MOST_BYTES, Pieces, read_nowait, write_nowait};
 #[cfg(feature = "ssl")]
 use super::tls::records;
 use super::waits::EAGAIN;
-use super::{Caller, Waits, receive, remembered, send, terminal};
+use super::{Caller, Waits, c_size, receive, remembered, send, terminal};
 use crate::poller::descriptors::{self, Snapshot};
 use crate::scheduler::{Current, Direction, Wake};
 use crate::sys::clock;
@@ -29,11 +29,36 @@ use crate::syscall;
 
 const NOT_A_SOCKET: Errno = Errno(libc::ENOTSOCK);
 
-/// `read`.
+/// `read`, with the result as a C function gives it: as `receive::c_recv`. Whoever waits for a socket has nothing on its stack
+/// of what other descriptors need.
 ///
 /// # Safety
 /// As read(2).
-#[inline]
+#[inline(never)]
+pub unsafe fn c_read(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t {
+    if descriptors::get(fd).socket() && (1..ABSURD).contains(&length) && !reads_records(current, fd) {
+        // SAFETY: the caller's promise.
+        match unsafe { receive::recv(Caller::Libc(current), fd, buffer, length.min(MOST_BYTES), 0) } {
+            Err(NOT_A_SOCKET) => descriptors::forget(fd),
+            result => return c_size(result),
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { c_read_anything(current, fd, buffer, length) }
+}
+
+/// # Safety
+/// As read(2).
+#[inline(never)]
+unsafe fn c_read_anything(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t {
+    // SAFETY: the caller's promise.
+    c_size(unsafe { read(current, fd, buffer, length) })
+}
+
+/// As [`c_read`].
+///
+/// # Safety
+/// As read(2).
 pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> Result<usize> {
     if length == 0 || length >= ABSURD {
         // Unlike recv, read takes no datagram when there is no room for a byte.
@@ -66,12 +91,25 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
     }
 }
 
+/// Whether reads of `fd` are those of TLS records.
+#[cfg(feature = "ssl")]
+#[inline(always)]
+fn reads_records(current: Current, fd: c_int) -> bool {
+    current.reads_records(fd)
+}
+
+/// Whether reads of `fd` are those of TLS records.
+#[cfg(not(feature = "ssl"))]
+#[inline(always)]
+fn reads_records(_: Current, _: c_int) -> bool {
+    false
+}
+
 /// # Safety
 /// As recv(2).
-#[inline(always)]
 unsafe fn read_socket(current: Current, fd: c_int, buffer: *mut c_void, length: size_t) -> Result<usize> {
     #[cfg(feature = "ssl")]
-    if current.reads_records(fd) {
+    if reads_records(current, fd) {
         // SAFETY: the caller's promise.
         return unsafe { records::read(current, fd, buffer, length) };
     }
