@@ -39,6 +39,32 @@ pub unsafe fn sendto(
     address_length: socklen_t,
 ) -> Result<usize> {
     let length = length.min(MOST_BYTES);
+    let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if caller.current().streams_by_ring() && simply {
+            match send_by_ring(caller, fd, buffer, length) {
+                None => {}
+                Some(Ok(sent)) if sent < length => return Ok(finish_one(caller, fd, buffer, length, sent, flags)),
+                Some(result) => return result,
+            }
+        }
+        sendto_at_once(caller, fd, buffer, length, flags, address, address_length)
+    }
+}
+
+/// `sendto` that begins with the call itself. Not inlined: a coroutine that waits in the ring must not have room for this
+/// on its stack.
+#[inline(never)]
+unsafe fn sendto_at_once(
+    caller: Caller,
+    fd: c_int,
+    buffer: *const c_void,
+    length: size_t,
+    flags: c_int,
+    address: *const sockaddr,
+    address_length: socklen_t,
+) -> Result<usize> {
     let attempt = |flags, address: *const sockaddr, address_length: socklen_t| {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_sendto, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }
@@ -47,14 +73,7 @@ pub unsafe fn sendto(
         return attempt(flags, address, address_length);
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Write);
-    let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0;
-    let by_ring = if simply && caller.current().streams_by_ring() {
-        // SAFETY: the caller's promise.
-        unsafe { send_by_ring(&mut waits, buffer, length) }
-    } else {
-        None
-    };
-    let sent = match by_ring.unwrap_or_else(|| begin(&mut waits, || attempt(flags, address, address_length))) {
+    let sent = match begin(&mut waits, || attempt(flags, address, address_length)) {
         Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
             connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, ptr::null(), 0))
         }
@@ -68,21 +87,48 @@ pub unsafe fn sendto(
     Ok(finish(&mut waits, unsafe { Pieces::new(&raw mut all, 1) }, sent, flags))
 }
 
+/// Goes on where a send by the ring, which has not waited, has ended.
+#[cold]
+#[inline(never)]
+unsafe fn finish_one(
+    caller: Caller,
+    fd: c_int,
+    buffer: *const c_void,
+    length: size_t,
+    sent: usize,
+    flags: c_int,
+) -> usize {
+    let mut all = iovec { iov_base: buffer.cast_mut(), iov_len: length };
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
+    // SAFETY: one piece, the caller's buffer.
+    finish(&mut waits, unsafe { Pieces::new(&raw mut all, 1) }, sent, flags)
+}
+
 /// `send` where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next time
 /// round. `None`: try otherwise. Not inlined, as in `receive`.
 #[inline(never)]
-unsafe fn send_by_ring(waits: &mut Waits, buffer: *const c_void, length: size_t) -> Option<Result<usize>> {
-    let (snapshot, current) = (descriptors::get(waits.fd), waits.current());
-    if !snapshot.stream() || !snapshot.known() || snapshot.shared() || !current.has_company() || waits.is_drained() {
+unsafe fn send_by_ring(caller: Caller, fd: c_int, buffer: *const c_void, length: size_t) -> Option<Result<usize>> {
+    if !may_go_by_ring(caller, fd) {
         return None;
     }
-    waits.deadline().ok()?;
     // SAFETY: the caller's promise.
-    match unsafe { current.send(waits.fd, buffer, length) } {
+    match unsafe { caller.current().send(fd, buffer, length) } {
         // Once more, to wait for room, or for SIGPIPE.
         Some(Err(EAGAIN | Errno(libc::EPIPE))) => None,
         result => result,
     }
+}
+
+#[inline(never)]
+fn may_go_by_ring(caller: Caller, fd: c_int) -> bool {
+    let snapshot = descriptors::get(fd);
+    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
+    snapshot.stream()
+        && snapshot.known()
+        && !snapshot.shared()
+        && caller.current().has_company()
+        && !waits.is_drained()
+        && waits.deadline().is_ok()
 }
 
 /// `sendmsg`.

@@ -24,6 +24,8 @@ use crate::syscall_raw;
 
 mod calls;
 mod ending;
+mod operate;
+mod streams;
 mod transfer;
 
 /// What [`Entry::data`] is: its lowest bits. A coroutine's operation has the coroutine's address.

@@ -5,7 +5,7 @@ use core::ptr;
 
 use libc::{c_int, c_void, iovec};
 
-use super::calls::{Begin, End};
+use super::operate::{Begin, End};
 use crate::coroutine::Waiter;
 use crate::scheduler::Current;
 use crate::sys::clock::NEVER;
@@ -74,7 +74,7 @@ impl Current {
                 ..entry
             };
             // SAFETY: the caller's promise.
-            match unsafe { self.operate(entry, NEVER, Begin::Now) } {
+            match unsafe { self.operate(entry.fd, NEVER, Begin::Now, || entry) } {
                 Some(End::Cancelled) => {}
                 Some(End::Result(Ok(more @ 1..))) if entry.opcode == ring::WRITE && done + more < length => {
                     done += more
