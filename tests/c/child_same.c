@@ -275,5 +275,5 @@ int main(void) {
     SAME(several);
     SAME(ignored);
     SAME(by_vfork);
-    return same_done();
+    return test_done();
 }

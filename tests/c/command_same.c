@@ -146,5 +146,5 @@ int main(void) {
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK_EQ(system(command), 0);
-    return same_done();
+    return test_done();
 }

@@ -104,5 +104,5 @@ int main(void) {
     SAME(from);
     SAME(all);
     SAME(anew);
-    return same_done();
+    return test_done();
 }

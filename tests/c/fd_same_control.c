@@ -281,5 +281,5 @@ int main(void) {
         SAME(duplicates);
         SAME(controls);
     }
-    return same_done();
+    return test_done();
 }

@@ -216,5 +216,5 @@ int main(void) {
     SAME(file_events);
     SAME(processes);
     CHECK_EQ(rmdir(folder), 0);
-    return same_done();
+    return test_done();
 }

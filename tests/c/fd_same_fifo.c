@@ -169,5 +169,5 @@ int main(void) {
     SAME(others);
     if (!PLAIN) among_coroutines();
     CHECK_EQ(unlink(fifo), 0);
-    return same_done();
+    return test_done();
 }

@@ -329,5 +329,5 @@ int main(void) {
     SAME(signals);
     SAME(file_events);
     SAME(regular_files);
-    return same_done();
+    return test_done();
 }

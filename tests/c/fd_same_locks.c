@@ -178,5 +178,5 @@ int main(void) {
     if (!PLAIN) among_coroutines();
     CHECK_EQ(unlink(path), 0);
     CHECK_EQ(close(file), 0);
-    return same_done();
+    return test_done();
 }

@@ -161,5 +161,5 @@ int main(void) {
     SAME(socket_duplicates);
     SAME(replaced);
     SAME(processes);
-    return same_done();
+    return test_done();
 }

@@ -255,5 +255,5 @@ int main(void) {
     SAME(hang_up);
     SAME(wrong_direction);
     SAME(waits);
-    return same_done();
+    return test_done();
 }

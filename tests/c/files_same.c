@@ -266,5 +266,5 @@ int main(void) {
     all_in("/tmp");
     nowhere = (void *)0x700000000000;
     all_in("/dev/shm");
-    return same_done();
+    return test_done();
 }

@@ -80,5 +80,5 @@ int main(void) {
     same_start();
     SAME(absurd);
     if (!PLAIN) largest();
-    return same_done();
+    return test_done();
 }

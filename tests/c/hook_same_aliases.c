@@ -150,5 +150,5 @@ int main(void) {
     SAME(descriptors);
     SAME(children);
     SAME(what_files_are);
-    return same_done();
+    return test_done();
 }

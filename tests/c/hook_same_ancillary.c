@@ -245,5 +245,5 @@ int main(void) {
     }
     SAME(packet_information);
     SAME(queued_errors);
-    return same_done();
+    return test_done();
 }

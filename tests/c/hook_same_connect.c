@@ -243,5 +243,5 @@ int main(void) {
         SAME(full_queue);
         SAME(creates);
     }
-    return same_done();
+    return test_done();
 }

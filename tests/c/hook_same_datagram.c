@@ -289,5 +289,5 @@ int main(void) {
         SAME(full_queue);
     }
     SAME(sequenced_packets);
-    return same_done();
+    return test_done();
 }

@@ -266,5 +266,5 @@ int main(void) {
         if (family == AF_UNIX && type != SOCK_STREAM) SAME(wait_for_room);
         if (family == AF_UNIX) SAME(pass_descriptors);
     }
-    return same_done();
+    return test_done();
 }

@@ -170,5 +170,5 @@ int main(void) {
     SAME(large_files);
     SAME(fortified);
     SAME(made);
-    return same_done();
+    return test_done();
 }

@@ -123,5 +123,5 @@ int main(void) {
     }
     SAME(pipes);
     SAME(datagrams);
-    return same_done();
+    return test_done();
 }

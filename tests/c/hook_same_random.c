@@ -259,5 +259,5 @@ int main(int argc, char **argv) {
             snprintf(name, sizeof name, "%s, seed %d", names[kind], (int)seed);
             same_named(name, calls);
         }
-    return same_done();
+    return test_done();
 }

@@ -516,5 +516,5 @@ int main(void) {
         SAME(partial_send);
         SAME(send_dontwait);
     }
-    return same_done();
+    return test_done();
 }

@@ -250,5 +250,5 @@ int main(void) {
     SAME(to_a_pipe);
     SAME(from_pipe_to_pipe);
     SAME(from_memory);
-    return same_done();
+    return test_done();
 }

@@ -176,5 +176,5 @@ int main(void) {
         SAME(by_epoll);
         SAME(between);
     }
-    return same_done();
+    return test_done();
 }

@@ -237,5 +237,5 @@ int main(void) {
     /* Nobody listens: refused. */
     SAME(hosts_by_name);
     if (!PLAIN) helpers_end();
-    return same_done();
+    return test_done();
 }

@@ -295,5 +295,5 @@ int main(void) {
     SAME(select_errors);
     SAME(pselects);
     SAME(masks);
-    return same_done();
+    return test_done();
 }

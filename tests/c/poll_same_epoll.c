@@ -192,5 +192,5 @@ int main(void) {
     SAME(removed);
     SAME(errors);
     SAME(masks);
-    return same_done();
+    return test_done();
 }

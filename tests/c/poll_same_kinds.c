@@ -384,5 +384,5 @@ int main(void) {
     SAME(terminals);
     SAME(counters);
     SAME(sets);
-    return same_done();
+    return test_done();
 }

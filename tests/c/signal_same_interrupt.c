@@ -357,5 +357,5 @@ int main(void) {
     CHECK_EQ(unlink("fifo"), 0);
     CHECK_EQ(unlink("locked"), 0);
     CHECK(chdir("/") == 0 && rmdir(folder) == 0);
-    return same_done();
+    return test_done();
 }

@@ -95,5 +95,5 @@ int main(void) {
     if (!PLAIN) is_ended();
     SAME(pauses);
     if (!PLAIN) many();
-    return same_done();
+    return test_done();
 }

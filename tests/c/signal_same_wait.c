@@ -114,5 +114,5 @@ int main(void) {
     same_start();
     SAME(waits);
     if (!PLAIN) among_coroutines();
-    return same_done();
+    return test_done();
 }

@@ -70,5 +70,5 @@ int main(void) {
     SAME(peer_takes_all);
     SAME(time_is_up);
     SAME(at_once);
-    return same_done();
+    return test_done();
 }

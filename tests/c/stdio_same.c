@@ -410,5 +410,5 @@ int main(void) {
         SAME(terminal);
     }
     if (!PLAIN) among_coroutines();
-    return same_done();
+    return test_done();
 }

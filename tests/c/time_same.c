@@ -76,5 +76,5 @@ int main(void) {
     SAME(sleeps);
     SAME(bad_times);
     SAME(clocks);
-    return same_done();
+    return test_done();
 }
