@@ -107,9 +107,23 @@ impl Queues {
     #[inline(always)]
     pub fn prefetch(&self) {
         let queue = if self.urgent.is_empty() { &self.normal } else { &self.urgent };
+        self.prefetch_one(queue, queue.first());
+    }
+
+    /// As [`Queues::prefetch`], before the next one has been taken off.
+    pub fn prefetch_early(&self) {
+        let queue = if self.urgent.is_empty() { &self.normal } else { &self.urgent };
+        let next = queue.first();
+        if !next.is_null() {
+            // SAFETY: it is in that queue.
+            self.prefetch_one(queue, unsafe { queue.after(next) });
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_one(&self, queue: &List, link: *mut Link) {
         // SAFETY: as in `pop`; fetching an address ahead reads nothing.
         unsafe {
-            let link = queue.first();
             if link.is_null() {
                 return;
             }

@@ -16,7 +16,7 @@ use crate::sys::Result;
 use crate::sys::memory;
 
 /// From this many coroutines on, what they touch does not stay near the CPU, and fetching it ahead pays.
-const MANY: usize = 2 << 10;
+pub(super) const MANY: usize = 2 << 10;
 
 /// Parks `from`, which runs, and continues `to`; comes back when somebody switches to `from`. Null stands for the loop, or
 /// for the main program that resumes an asymmetric coroutine: the thread's own stack.

@@ -14,6 +14,10 @@ use crate::stack::Kind;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result};
 
+/// From this many coroutines on, what one that waits for a descriptor touches does not stay in the nearest cache until the
+/// next time, since system calls take their room, too.
+const FEW: usize = 64;
+
 /// Proof that the caller runs inside a coroutine, which may park.
 #[derive(Clone, Copy)]
 pub struct Current {
@@ -112,6 +116,12 @@ impl Current {
         }
         self.expect_outside();
         self.prepare_to_park(deadline);
+        // SAFETY: the scheduler is valid.
+        unsafe {
+            if (FEW..switch::MANY).contains(&(*self.scheduler).coroutines.live()) {
+                (*self.scheduler).ready.prefetch_early();
+            }
+        }
         Ok(None)
     }
 
