@@ -81,6 +81,7 @@ test:
 	tools/install-deps.sh
 	$(MAKE) all
 	$(CARGO) test --package dyco-tests --no-fail-fast
+	DYCO_POLLER=io_uring $(CARGO) test --package dyco-tests --no-fail-fast --test examples
 
 check-header:
 	$(CARGO) test --package dyco-tests --test header
