@@ -12,6 +12,7 @@
 //! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
 //! | `offload`, `helpers` | work that other threads do for coroutines, and these threads |
 //! | `life` | making, finding, changing and ending coroutines |
+//! | `stacks` | which stack a coroutine has |
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
 //! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
@@ -54,6 +55,7 @@ mod registry;
 mod run;
 mod sanitizers;
 mod signals;
+mod stacks;
 mod switch;
 mod table;
 mod trying;
@@ -75,6 +77,7 @@ pub use life::*;
 pub use pool::{Pool, create as pool_create, give_back_asymmetric};
 pub use run::{RunEnd, abort, aborts, run, stop};
 pub use signals::{Set as SignalSet, change_mask};
+pub use stacks::{check_stack, get_stack, set_stack};
 #[cfg(feature = "hook")]
 pub use wait::hooked;
 pub use wait::{
