@@ -107,7 +107,8 @@ impl Queues {
     #[inline(always)]
     pub fn prefetch(&self) {
         let queue = if self.urgent.is_empty() { &self.normal } else { &self.urgent };
-        self.prefetch_one(queue, queue.first());
+        // SAFETY: what is first in a queue is in it.
+        unsafe { prefetch(queue, queue.first()) };
     }
 
     /// As [`Queues::prefetch`], before the next one has been taken off.
@@ -115,30 +116,32 @@ impl Queues {
         let queue = if self.urgent.is_empty() { &self.normal } else { &self.urgent };
         let next = queue.first();
         if !next.is_null() {
-            // SAFETY: it is in that queue.
-            self.prefetch_one(queue, unsafe { queue.after(next) });
+            // SAFETY: both are in that queue.
+            unsafe { prefetch(queue, queue.after(next)) };
         }
     }
+}
 
-    #[inline(always)]
-    fn prefetch_one(&self, queue: &List, link: *mut Link) {
-        // SAFETY: as in `pop`; fetching an address ahead reads nothing.
-        unsafe {
-            if link.is_null() {
-                return;
-            }
-            let next = Coroutine::from_link(link);
-            for line in 0..LINES {
-                arch::prefetch((*next).sp.wrapping_add(line * 64));
-            }
-            if (*next).kind == Kind::Shared {
-                arch::prefetch((*next).rest.cast::<u8>().wrapping_add(64));
-            }
-            let after = queue.after(link);
-            if !after.is_null() {
-                arch::prefetch(Coroutine::from_link(after).cast());
-                arch::prefetch(Coroutine::from_link(after).cast::<u8>().wrapping_add(64));
-            }
+/// # Safety
+/// `link` is null or in `queue`.
+#[inline(always)]
+unsafe fn prefetch(queue: &List, link: *mut Link) {
+    // SAFETY: the caller's promise; ready coroutines are valid, and fetching an address ahead reads nothing.
+    unsafe {
+        if link.is_null() {
+            return;
+        }
+        let next = Coroutine::from_link(link);
+        for line in 0..LINES {
+            arch::prefetch((*next).sp.wrapping_add(line * 64));
+        }
+        if (*next).kind == Kind::Shared {
+            arch::prefetch((*next).rest.cast::<u8>().wrapping_add(64));
+        }
+        let after = queue.after(link);
+        if !after.is_null() {
+            arch::prefetch(Coroutine::from_link(after).cast());
+            arch::prefetch(Coroutine::from_link(after).cast::<u8>().wrapping_add(64));
         }
     }
 }
