@@ -208,6 +208,13 @@ impl Epoll {
         deadline == NEVER || self.alarm.ends(deadline, now)
     }
 
+    /// The descriptor of event number `index` of the last wait; another's number where it is not a descriptor's.
+    #[inline(always)]
+    pub fn descriptor(&self, index: usize) -> i32 {
+        // SAFETY: as in `event`.
+        unsafe { self.events.add(index).read_unaligned().u64 as i32 }
+    }
+
     /// Event number `index` of the last wait. The wake-up of another thread is consumed.
     pub fn event(&mut self, index: usize) -> Event {
         // SAFETY: the caller stays below the number that `wait` returned.

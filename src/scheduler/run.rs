@@ -27,6 +27,9 @@ const LONG: Instant = 80_000;
 /// How long a crowd of ready coroutines may keep the loop from looking at descriptors.
 const POLL_INTERVAL: Instant = MS / 2;
 
+/// So many events ahead are fetched what they will touch.
+const AHEAD: usize = 4;
+
 /// With so many deadlines at least, those that come within [`TOGETHER`] are served by one sleep.
 const MANY_TIMERS: usize = 64;
 const TOGETHER: Instant = MS / 10;
@@ -277,6 +280,7 @@ impl Scheduler {
         self.polled = self.now;
         let mut busy = false;
         for index in 0..events {
+            self.prefetch_event(index, events);
             match self.poller.event(index) {
                 Event::Descriptor(event) => self.descriptor_event(&event),
                 Event::Signals => self.read_signals(),
@@ -286,6 +290,17 @@ impl Scheduler {
             busy = true;
         }
         busy
+    }
+
+    /// Fetches what the events behind number `index` of `count` will touch: the watch of one, the first waiter of another.
+    #[inline(always)]
+    fn prefetch_event(&self, index: usize, count: usize) {
+        if index + 2 * AHEAD < count {
+            self.watches.prefetch(self.poller.descriptor(index + 2 * AHEAD));
+        }
+        if index + AHEAD < count {
+            self.watches.prefetch_waiter(self.poller.descriptor(index + AHEAD));
+        }
     }
 
     /// Ends all coroutines at the program's wish.

@@ -16,6 +16,7 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicPtr, compiler_fence};
 
+use crate::arch;
 use crate::coroutine::Wake;
 use crate::list::List;
 use crate::poller::descriptors::Snapshot;
@@ -94,6 +95,30 @@ impl Watches {
         unsafe {
             let chunk = *self.chunks.add(index / CHUNK);
             if chunk.is_null() { chunk.cast() } else { &raw mut (*chunk)[index % CHUNK] }
+        }
+    }
+
+    /// Fetches a number's watch.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, fd: i32) {
+        let watch = self.get(fd).cast::<u8>();
+        if !watch.is_null() {
+            arch::prefetch(watch);
+            arch::prefetch(watch.wrapping_add(64));
+        }
+    }
+
+    /// Fetches the control block of who is the first to wait for that number.
+    #[inline(always)]
+    pub(super) fn prefetch_waiter(&self, fd: i32) {
+        let watch = self.get(fd);
+        if !watch.is_null() {
+            // SAFETY: watches live as long as the scheduler.
+            let waiter = unsafe { (*watch).readers.first() };
+            if !waiter.is_null() {
+                arch::prefetch(waiter.cast());
+                arch::prefetch(waiter.cast::<u8>().wrapping_add(64));
+            }
         }
     }
 
