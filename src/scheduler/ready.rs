@@ -132,8 +132,14 @@ unsafe fn prefetch(queue: &List, link: *mut Link) {
             return;
         }
         let next = Coroutine::from_link(link);
+        // Beyond an own stack's end is another's guard: to look for that takes the processor longest of all.
+        let top = if (*next).kind == Kind::Own { (*next).rest as usize } else { usize::MAX };
         for line in 0..LINES {
-            arch::prefetch((*next).sp.wrapping_add(line * 64));
+            let place = (*next).sp.wrapping_add(line * 64);
+            if place as usize >= top {
+                break;
+            }
+            arch::prefetch(place);
         }
         if (*next).kind == Kind::Shared {
             arch::prefetch((*next).rest.cast::<u8>().wrapping_add(64));
