@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::certificate;
 use harness::server::{Server, find_command, free_port};
@@ -41,9 +42,16 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// No server at all: a file, and how it is used.
+/// No server at all: a file, and how it is used. In memory, where that can be had: how long a disk takes for a commit that
+/// others have to do with, too, is no business of a test of times.
 pub fn file(folder: &Path, how: &[&str]) -> Started {
-    Ok(Place::new(&[&[&*folder.join("file").to_string_lossy()], how].concat(), Vec::new()))
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let memory = PathBuf::from(format!("/dev/shm/dyco-clients-{}-{number}", std::process::id()));
+    let outside = fs::create_dir(&memory).is_ok().then(|| OutsideFolder(memory));
+    let file = outside.as_ref().map_or(folder, |outside| &outside.0).join("file");
+    let place = Place::new(&[&[&*file.to_string_lossy()], how].concat(), Vec::new());
+    Ok(Place { _folder: outside, ..place })
 }
 
 pub fn redis(folder: &Path) -> Started {
