@@ -7,6 +7,7 @@
  */
 // modes: shared fortify ring
 // timeout: 60
+#include "control.h"
 #include "dns.h"
 #include "heap.h"
 
@@ -57,16 +58,21 @@ static void literals(void *argument) {
     CHECK_TOOK(now_ms() - began, 0, 200);
 }
 
-static void crowd(void) {
+/* In the time that the pool allows, and the ticker is never late by more than 50 ms; but for what the machine does to a
+ * plain thread that only sleeps, and under tools that slow everything down. */
+static void crowd(int strict) {
     CHECK_EQ(dyco_offload_setPool(HELPERS, 10000), 0);
     finished = 0;
+    control_begin();
     int64_t began = now_ms();
     for (int i = 0; i < COROUTINES; i++) spawn(looks_up, (void *)(intptr_t)i);
     spawn(literals, NULL);
-    run_with_ticker();
+    run_with_control();
+    int64_t took = now_ms() - began, late = machine_late_ns() / 1000000, rounds = COROUTINES / HELPERS;
+    control_end();
     CHECK_EQ(finished, COROUTINES);
-    CHECK_TOOK(ticker_gap, 0, 50);
-    CHECK_TOOK(now_ms() - began, COROUTINES / HELPERS * DELAY, COROUTINES / HELPERS * 300 + 5000);
+    CHECK_STRICT(took, rounds * DELAY, (rounds + 1) * DELAY - 1 + (strict ? late : 5000 * patience()));
+    CHECK_STRICT(ticker_late_forgiven / 1000000, 0, strict ? 50 : 50 * patience());
 }
 
 /* --- answers of one's own */
@@ -247,7 +253,7 @@ int main(int argc, char **argv) {
     int threads = count_threads();
     in_coroutine(literals, NULL);
     CHECK_EQ(count_threads(), threads); /* nothing was looked up */
-    crowd();
+    crowd(argc == 1);
 #ifndef __aarch64__
     CHECK_EQ(count_threads(), threads + HELPERS);
 #endif
