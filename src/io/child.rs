@@ -33,8 +33,10 @@ const STATES: c_int = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED;
 /// `dyco_signal_waitchild`: the child that has ended and its status; `None` when the time is up.
 pub fn wait_child(pid: pid_t, timeout: c_int) -> Result<Option<(pid_t, c_int)>> {
     let wanted = of_pid(pid, libc::WEXITED)?;
-    let report = wait(&wanted, if timeout == 0 { 0 } else { deadline_ms(timeout) })?;
-    Ok(report.map(|report| (report.pid(), status(&report))))
+    with_report(|report| {
+        let told = wait(&wanted, if timeout == 0 { 0 } else { deadline_ms(timeout) }, report)?;
+        Ok(told.then(|| (report.pid(), status(report))))
+    })
 }
 
 /// `wait4`, and so `waitpid` and `wait`; 0: WNOHANG, and there is nothing to tell.
@@ -46,17 +48,21 @@ pub unsafe fn wait4(pid: pid_t, status_out: *mut c_int, options: c_int, usage: *
         return Err(Errno(libc::EINVAL));
     }
     let wanted = of_pid(pid, options & !libc::WNOHANG | libc::WEXITED)?;
-    let Some(report) = wait(&wanted, deadline(options))? else { return Ok(0) };
-    // SAFETY: the caller's promise: null or valid.
-    unsafe {
-        if !status_out.is_null() {
-            *status_out = status(&report);
+    with_report(|report| {
+        if !wait(&wanted, deadline(options), report)? {
+            return Ok(0);
         }
-        if !usage.is_null() {
-            *usage = report.usage;
+        // SAFETY: the caller's promise: null or valid.
+        unsafe {
+            if !status_out.is_null() {
+                *status_out = status(report);
+            }
+            if !usage.is_null() {
+                *usage = report.usage;
+            }
         }
-    }
-    Ok(report.pid() as usize)
+        Ok(report.pid() as usize)
+    })
 }
 
 /// `waitid`.
@@ -67,14 +73,32 @@ pub unsafe fn waitid(kind: libc::idtype_t, id: id_t, info: *mut siginfo_t, optio
     if options & !WAITID_OPTIONS != 0 || options & STATES == 0 {
         return Err(Errno(libc::EINVAL));
     }
-    let report = wait(&Wanted { kind, id, options: options & !libc::WNOHANG }, deadline(options))?;
-    // SAFETY: the caller's promise: null or valid; plain data, valid when zero.
-    unsafe {
-        if !info.is_null() {
-            *info = report.map_or(core::mem::zeroed(), |report| report.info);
+    with_report(|report| {
+        if !wait(&Wanted { kind, id, options: options & !libc::WNOHANG }, deadline(options), report)? {
+            report.clear();
         }
+        // SAFETY: the caller's promise: null or valid.
+        unsafe {
+            if !info.is_null() {
+                *info = report.info;
+            }
+        }
+        Ok(0)
+    })
+}
+
+/// Calls `action` with a place for a report: not on the stack of a coroutine that waits, if it can be had elsewhere.
+fn with_report<T>(action: impl FnOnce(&mut Report) -> T) -> T {
+    #[cold]
+    #[inline(never)]
+    fn on_the_stack<T>(action: impl FnOnce(&mut Report) -> T) -> T {
+        action(&mut Report::none())
     }
-    Ok(0)
+    match scheduler::current().and_then(Current::report_place) {
+        // SAFETY: the coroutine's own, of which one call at a time makes use.
+        Some(place) => action(unsafe { &mut *place }),
+        None => on_the_stack(action),
+    }
 }
 
 fn deadline(options: c_int) -> Instant {
@@ -107,15 +131,15 @@ fn status(report: &Report) -> c_int {
     }
 }
 
-/// Waits until there is something to tell; `None` when there is nothing until the deadline.
-fn wait(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
-    let report = children::take(wanted)?;
-    if report.is_some() || deadline == 0 {
-        return Ok(report);
+/// Waits until there is something to tell, which goes into `report`; false when there is nothing until the deadline.
+fn wait(wanted: &Wanted, deadline: Instant, report: &mut Report) -> Result<bool> {
+    let told = children::take(wanted, report)?;
+    if told || deadline == 0 {
+        return Ok(told);
     }
     match scheduler::current() {
-        Some(current) => park(current, wanted, deadline),
-        None => block(wanted, deadline),
+        Some(current) => park(current, wanted, deadline, report),
+        None => block(wanted, deadline, report),
     }
 }
 
@@ -131,7 +155,7 @@ impl Drop for Wait {
     }
 }
 
-fn park(current: Current, wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
+fn park(current: Current, wanted: &Wanted, deadline: Instant, report: &mut Report) -> Result<bool> {
     if wanted.kind == libc::P_PIDFD && is_nonblocking(wanted.id as c_int) {
         return Err(Errno(libc::EAGAIN));
     }
@@ -139,9 +163,9 @@ fn park(current: Current, wanted: &Wanted, deadline: Instant) -> Result<Option<R
     let mut wait = Wait { current, pause: MS };
     wait.prepare(wanted);
     loop {
-        let report = current.take_claimed(wanted)?;
-        if report.is_some() || deadline <= clock::now() {
-            return Ok(report);
+        let told = current.take_claimed(wanted, report)?;
+        if told || deadline <= clock::now() {
+            return Ok(told);
         }
         wait.park(wanted, deadline)?;
     }
@@ -183,8 +207,9 @@ impl Wait {
     }
 }
 
-/// Outside coroutines, the thread waits: for ever in the kernel, else by asking.
-fn block(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
+/// Outside coroutines, the thread waits: for ever in the kernel, else by asking. Not inlined: coroutines have no room for it.
+#[inline(never)]
+fn block(wanted: &Wanted, deadline: Instant, report: &mut Report) -> Result<bool> {
     let mut pause = MS;
     loop {
         if deadline == NEVER {
@@ -196,9 +221,9 @@ fn block(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
             unsafe { syscall!(SYS_nanosleep, &raw const time, 0) }?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let report = children::take(wanted)?;
-        if report.is_some() || deadline <= clock::now() {
-            return Ok(report);
+        let told = children::take(wanted, report)?;
+        if told || deadline <= clock::now() {
+            return Ok(told);
         }
     }
 }
@@ -207,18 +232,18 @@ fn block(wanted: &Wanted, deadline: Instant) -> Result<Option<Report>> {
 #[cfg(feature = "hook")]
 pub fn wait_kept(kept: *mut Kept) -> Result<c_int> {
     // SAFETY: the caller's child, until it lets it go.
-    let (wanted, reaped) = unsafe { (kept::wanted(kept)?, || kept::report(kept)) };
-    loop {
-        let report = match wait(&wanted, NEVER) {
-            Err(Errno(libc::EINTR)) => continue,
-            // Somebody else has reaped it.
-            Err(Errno(libc::ECHILD)) => reaped().ok_or(Errno(libc::ECHILD)).map(Some),
-            other => other,
-        };
-        if let Some(report) = report? {
-            return Ok(status(&report));
+    let wanted = unsafe { kept::wanted(kept)? };
+    with_report(|report| {
+        loop {
+            match wait(&wanted, NEVER, report) {
+                Ok(true) => return Ok(status(report)),
+                Ok(false) | Err(Errno(libc::EINTR)) => {}
+                // SAFETY: as above. Somebody else has reaped it.
+                Err(Errno(libc::ECHILD)) if unsafe { kept::report(kept, report) } => return Ok(status(report)),
+                Err(error) => return Err(error),
+            }
         }
-    }
+    })
 }
 
 /// A pidfd, or -1.

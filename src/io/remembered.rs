@@ -206,7 +206,10 @@ fn unless_it_waits(waits: &Waits, call: impl Fn() -> Result<usize>) -> Option<Re
     None
 }
 
-/// Whether the number still means the kind of file that is remembered; if not, what is known is forgotten.
+/// Whether the number still means the kind of file that is remembered; if not, what is known is forgotten. Not inlined: the
+/// kernel's answer is large for the stack of a coroutine that waits.
+#[cold]
+#[inline(never)]
 fn is_still(fd: c_int, snapshot: Snapshot) -> bool {
     kind(fd).is_ok_and(|kind| agrees(fd, snapshot, kind))
 }

@@ -5,8 +5,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use super::children::Claim;
 use super::children::kept::Command;
+use super::children::{Claim, Report};
 use super::offload::Job;
 use super::signals::Holder;
 use super::{Current, Scheduler, descriptor_closed, descriptor_closing};
@@ -24,6 +24,8 @@ pub(super) struct Extras {
     pub(super) signals: *mut Holder,
     /// The child that it waits for.
     pub(super) claim: Claim,
+    /// What that has come to.
+    report: Report,
     /// The command that it waits for.
     pub(super) command: Command,
     /// What a helper does for it; null: nothing.
@@ -33,6 +35,30 @@ pub(super) struct Extras {
     h_errno: c_int,
     /// What libc would keep in static memory: the last answers of functions that look hosts up; null: none.
     answers: [*mut c_void; 3],
+}
+
+impl Extras {
+    /// Not inlined: they are put together on the stack, where a coroutine that waits must not have room for them.
+    #[cold]
+    #[inline(never)]
+    fn make() -> Result<*mut Extras> {
+        let extras = memory::zeroed::<Extras>()?.as_ptr();
+        // SAFETY: fresh memory.
+        unsafe {
+            extras.write(Extras {
+                epoll_set: -1,
+                held: -1,
+                signals: ptr::null_mut(),
+                claim: Claim::none(),
+                report: Report::none(),
+                command: Command::none(),
+                job: ptr::null_mut(),
+                h_errno: 0,
+                answers: [ptr::null_mut(); 3],
+            });
+        }
+        Ok(extras)
+    }
 }
 
 impl Current {
@@ -48,21 +74,16 @@ impl Current {
         unsafe {
             let rest = (*self.coroutine()).rest;
             if (*rest).extras.is_null() {
-                let extras = memory::zeroed::<Extras>()?.as_ptr();
-                extras.write(Extras {
-                    epoll_set: -1,
-                    held: -1,
-                    signals: ptr::null_mut(),
-                    claim: Claim::none(),
-                    command: Command::none(),
-                    job: ptr::null_mut(),
-                    h_errno: 0,
-                    answers: [ptr::null_mut(); 3],
-                });
-                (*rest).extras = extras.cast();
+                (*rest).extras = Extras::make()?.cast();
             }
             Ok((*rest).extras.cast())
         }
+    }
+
+    /// Where there is room for what a child has come to; `None`: no memory.
+    pub fn report_place(self) -> Option<*mut Report> {
+        // SAFETY: the extras are the calling coroutine's, and stay where they are.
+        self.make_extras().ok().map(|extras| unsafe { &raw mut (*extras).report })
     }
 
     /// Where the calling coroutine's `h_errno` is.

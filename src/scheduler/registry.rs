@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
-use libc::{signalfd_siginfo, sigset_t, timespec};
+use libc::{signalfd_siginfo, timespec};
 
 use super::inbox::{Closed, Inbox};
 use super::{Scheduler, children, helpers, run};
@@ -16,6 +16,7 @@ use crate::coroutine::Wake;
 use crate::poller::{descriptors, epoll};
 use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::{Errno, Result};
+use crate::syscall_raw;
 
 /// A scheduler's place in the registry.
 pub struct Place {
@@ -27,7 +28,7 @@ struct Registry {
     lock: UnsafeCell<libc::pthread_mutex_t>,
     first: UnsafeCell<*mut Scheduler>,
     /// The mask of the thread that forks, while it does.
-    forker_mask: UnsafeCell<sigset_t>,
+    forker_mask: UnsafeCell<Mask>,
 }
 
 // SAFETY: `first`, the places and the mask are touched under the lock only.
@@ -36,12 +37,17 @@ unsafe impl Sync for Registry {}
 static REGISTRY: Registry = Registry {
     lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
     first: UnsafeCell::new(ptr::null_mut()),
-    // SAFETY: plain data, valid when zero.
-    forker_mask: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+    forker_mask: UnsafeCell::new(0),
 };
 static IDS: AtomicI32 = AtomicI32::new(0);
 /// The thread-exit key plus one; 0 before the first scheduler.
 static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
+
+/// A signal mask as the kernel has it: libc's is sixteen times as large, and on a coroutine's stack.
+type Mask = u64;
+
+/// All signals but libc's own two, 32 and 33.
+static ALL: Mask = !(0b11 << 31);
 
 /// Runs `action` under the lock, with signals blocked: `close` and `waitpid` are allowed in signal handlers, and come here.
 pub(super) fn locked<T>(action: impl FnOnce() -> T) -> T {
@@ -52,16 +58,14 @@ pub(super) fn locked<T>(action: impl FnOnce() -> T) -> T {
 }
 
 /// Blocks signals, locks, and returns the thread's mask as it was.
-fn lock() -> sigset_t {
+fn lock() -> Mask {
+    let mut before: Mask = 0;
     // SAFETY: both sets are valid; the mutex is a static one.
     unsafe {
-        let mut all = core::mem::zeroed();
-        let mut before = core::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+        syscall_raw!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const ALL, &raw mut before, size_of::<Mask>());
         take();
-        before
     }
+    before
 }
 
 /// Takes the lock. Not by pthread_mutex_lock: inside the library that name is our own hook, which stands for nothing in a
@@ -72,11 +76,11 @@ unsafe fn take() {
     while unsafe { libc::pthread_mutex_timedlock(REGISTRY.lock.get(), &never) } != 0 {}
 }
 
-fn unlock(mask: &sigset_t) {
+fn unlock(mask: &Mask) {
     // SAFETY: locked by this thread; the set is valid.
     unsafe {
         libc::pthread_mutex_unlock(REGISTRY.lock.get());
-        libc::pthread_sigmask(libc::SIG_SETMASK, mask, ptr::null_mut());
+        syscall_raw!(SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(mask), 0, size_of::<Mask>());
     }
 }
 

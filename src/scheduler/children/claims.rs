@@ -24,8 +24,10 @@ pub struct Claim {
     pidfd: c_int,
     /// It waits for any child.
     any: bool,
-    /// Somebody has reaped the child for the claimer.
-    pub(super) report: Option<Report>,
+    /// Somebody has reaped the child for the claimer,
+    pub(super) told: bool,
+    /// and this is what there is to tell.
+    pub(super) report: Report,
 }
 
 /// Who waits in a scheduler. Zeroed memory becomes one by [`Waiters::init`]; it does not move.
@@ -42,7 +44,7 @@ impl Claim {
     pub fn none() -> Claim {
         // SAFETY: an unlinked link is valid when zero.
         let link = unsafe { mem::zeroed() };
-        Claim { link, pid: 0, options: 0, pidfd: -1, any: false, report: None }
+        Claim { link, pid: 0, options: 0, pidfd: -1, any: false, told: false, report: Report::none() }
     }
 
     /// The end of that child.
@@ -92,7 +94,7 @@ pub(super) unsafe fn find(pid: libc::pid_t) -> *mut Claim {
             let mut link = (*claims).first();
             while !link.is_null() && found.is_null() {
                 let claim: *mut Claim = link.cast();
-                let told = (*claim).report.as_ref().is_some_and(|report| report.is_wanted(libc::WEXITED));
+                let told = (*claim).told && (*claim).report.is_wanted(libc::WEXITED);
                 if (*claim).pid == pid && !told {
                     found = claim;
                 }
@@ -100,6 +102,20 @@ pub(super) unsafe fn find(pid: libc::pid_t) -> *mut Claim {
             }
         });
         if found.is_null() { kept::find(pid) } else { found }
+    }
+}
+
+/// Puts into `report` what somebody else has reaped for the claimer, if anything.
+///
+/// # Safety
+/// Under the registry's lock; the claim is the caller's.
+pub(super) unsafe fn hand_over(claim: *mut Claim, report: &mut Report) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*claim).told {
+            *report = (*claim).report;
+        }
+        mem::take(&mut (*claim).told)
     }
 }
 
@@ -122,15 +138,10 @@ impl Current {
     }
 
     /// As [`take`], and what somebody else has reaped for the calling coroutine.
-    pub fn take_claimed(self, wanted: &Wanted) -> Result<Option<Report>> {
+    pub fn take_claimed(self, wanted: &Wanted, report: &mut Report) -> Result<bool> {
         let claim = self.claim()?;
         // SAFETY: under the lock; the claim is the calling coroutine's.
-        registry::locked(|| unsafe {
-            match (*claim).report.take() {
-                Some(report) => Ok(Some(report)),
-                None => look(wanted),
-            }
-        })
+        registry::locked(|| unsafe { if hand_over(claim, report) { Ok(true) } else { look(wanted, report) } })
     }
 
     /// A pidfd of the claimed child, `None` where there is none to be had; `open` makes it at the first call.
@@ -190,7 +201,7 @@ impl Scheduler {
             registry::locked(|| {
                 Link::unlink(&raw mut (*claim).link);
                 (*claim).pid = 0;
-                (*claim).report = None;
+                (*claim).told = false;
                 if mem::take(&mut (*claim).any) {
                     self.children.any_count -= 1;
                     helper::join_finished();

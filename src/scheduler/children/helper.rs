@@ -11,7 +11,7 @@ use core::{mem, ptr};
 
 use libc::pthread_t;
 
-use super::{Wanted, waitid};
+use super::{Report, Wanted, waitid};
 use crate::coroutine::{Waiter, Wake};
 use crate::scheduler::{Scheduler, registry};
 use crate::sys::{Errno, Result};
@@ -90,7 +90,7 @@ pub(super) unsafe fn join_finished() {
 extern "C" fn help(_: *mut c_void) -> *mut c_void {
     let any = Wanted { kind: libc::P_ALL, id: 0, options: libc::WEXITED };
     // ECHILD is an answer too: those who wait will find it out for themselves.
-    while let Err(Errno(libc::EINTR)) = waitid(&any, libc::WNOWAIT) {}
+    while let Err(Errno(libc::EINTR)) = waitid(&any, libc::WNOWAIT, &mut Report::none()) {}
     // SAFETY: under the lock.
     registry::locked(|| unsafe {
         let mut told = false;

@@ -11,7 +11,7 @@ use core::{mem, ptr};
 
 use libc::pid_t;
 
-use super::claims::Claim;
+use super::claims::{self, Claim};
 use super::{Report, Wanted, ignored};
 use crate::scheduler::{Current, registry};
 use crate::sys::{Errno, Result, memory};
@@ -95,7 +95,7 @@ pub(super) unsafe fn find(pid: pid_t) -> *mut Claim {
     // SAFETY: the caller's promise.
     unsafe {
         let mut kept = *SHARED.first.get();
-        while !kept.is_null() && ((*kept).claim.pid != pid || (*kept).claim.report.is_some()) {
+        while !kept.is_null() && ((*kept).claim.pid != pid || (*kept).claim.told) {
             kept = (*kept).next;
         }
         kept.cast()
@@ -125,13 +125,13 @@ pub unsafe fn wanted(kept: *mut Kept) -> Result<Wanted> {
     Ok(Wanted { kind: libc::P_PID, id: pid as libc::id_t, options: libc::WEXITED })
 }
 
-/// What somebody else has reaped for the keeper.
+/// Puts into `report` what somebody else has reaped for the keeper, if anything.
 ///
 /// # Safety
 /// `kept` is the caller's.
-pub unsafe fn report(kept: *mut Kept) -> Option<Report> {
+pub unsafe fn report(kept: *mut Kept, report: &mut Report) -> bool {
     // SAFETY: the caller's promise; under the lock.
-    registry::locked(|| unsafe { (*kept).claim.report.take() })
+    registry::locked(|| unsafe { claims::hand_over(&raw mut (*kept).claim, report) })
 }
 
 /// Ends the keeping; a child that has not been reaped is the program's from now on.

@@ -8,7 +8,7 @@
 //!
 //! Claims, and who waits for any child, are changed under the registry's lock, and children are reaped under it.
 
-use core::mem;
+use core::{mem, ptr};
 
 use libc::{c_int, rusage, siginfo_t};
 
@@ -36,7 +36,8 @@ pub struct Wanted {
     pub options: c_int,
 }
 
-/// What a child has come to.
+/// What a child has come to. Large for a coroutine's stack: made once for each call, and filled in there.
+#[derive(Clone, Copy)]
 pub struct Report {
     /// As waitid(2) tells it.
     pub info: siginfo_t,
@@ -44,19 +45,30 @@ pub struct Report {
     pub usage: rusage,
 }
 
-/// waitid(2): `None` when there is nothing to tell.
-fn waitid(wanted: &Wanted, more: c_int) -> Result<Option<Report>> {
-    // SAFETY: plain data, valid when zero.
-    let mut report: Report = unsafe { mem::zeroed() };
+/// waitid(2), into `report`; false when there is nothing to tell.
+fn waitid(wanted: &Wanted, more: c_int, report: &mut Report) -> Result<bool> {
+    report.clear();
     let options = wanted.options | more;
     // SAFETY: both out parameters are valid for the call.
     unsafe {
         syscall!(SYS_waitid, wanted.kind, wanted.id, &raw mut report.info, options, &raw mut report.usage)?;
-        Ok((report.pid() != 0).then_some(report))
+        Ok(report.pid() != 0)
     }
 }
 
 impl Report {
+    /// Of nobody.
+    pub fn none() -> Report {
+        // SAFETY: plain data, valid when zero.
+        unsafe { mem::zeroed() }
+    }
+
+    /// Makes it one of nobody, in place: a copy would be on the coroutine's stack.
+    pub fn clear(&mut self) {
+        // SAFETY: as above.
+        unsafe { ptr::from_mut(self).write_bytes(0, 1) };
+    }
+
     /// The child.
     pub fn pid(&self) -> libc::pid_t {
         // SAFETY: reports are of children; a zeroed one says 0.
@@ -88,38 +100,43 @@ pub(super) unsafe fn forked() {
 
 /// Waits in the kernel until there is something to tell, which stays to be taken.
 pub fn wait(wanted: &Wanted) -> Result<()> {
-    waitid(wanted, libc::WNOWAIT).map(|_| ())
+    waitid(wanted, libc::WNOWAIT, &mut Report::none()).map(|_| ())
 }
 
-/// What there is to tell of children, without waiting. ECHILD: there is no such child.
-pub fn take(wanted: &Wanted) -> Result<Option<Report>> {
+/// What there is to tell of children, without waiting, into `report`; false: nothing. ECHILD: there is no such child.
+pub fn take(wanted: &Wanted, report: &mut Report) -> Result<bool> {
     // SAFETY: under the lock.
-    registry::locked(|| unsafe { look(wanted) })
+    registry::locked(|| unsafe { look(wanted, report) })
 }
 
 /// # Safety
 /// Under the registry's lock.
-unsafe fn look(wanted: &Wanted) -> Result<Option<Report>> {
+unsafe fn look(wanted: &Wanted, report: &mut Report) -> Result<bool> {
     if wanted.kind == libc::P_PID || wanted.kind == libc::P_PIDFD || wanted.options & libc::WNOWAIT != 0 {
-        return waitid(wanted, libc::WNOHANG);
+        return waitid(wanted, libc::WNOHANG, report);
     }
     loop {
-        let Some(seen) = waitid(wanted, libc::WNOHANG | libc::WNOWAIT)? else { return Ok(None) };
-        let one = Wanted { kind: libc::P_PID, id: seen.pid() as libc::id_t, options: wanted.options };
+        if !waitid(wanted, libc::WNOHANG | libc::WNOWAIT, report)? {
+            return Ok(false);
+        }
+        let one = Wanted { kind: libc::P_PID, id: report.pid() as libc::id_t, options: wanted.options };
         // SAFETY: the caller's promise.
-        let claim = unsafe { claims::find(seen.pid()) };
+        let claim = unsafe { claims::find(report.pid()) };
         // Somebody who does not go through us may be faster.
-        let report = match waitid(&one, libc::WNOHANG) {
-            Err(Errno(libc::ECHILD)) => None,
+        let reaped = match waitid(&one, libc::WNOHANG, report) {
+            Err(Errno(libc::ECHILD)) => false,
             answer => answer?,
         };
-        let Some(report) = report else { continue };
+        if !reaped {
+            continue;
+        }
         // SAFETY: claims that are found are valid while the lock is held.
         unsafe {
             if claim.is_null() || !report.is_wanted((*claim).options) {
-                return Ok(Some(report));
+                return Ok(true);
             }
-            (*claim).report = Some(report);
+            (*claim).report = *report;
+            (*claim).told = true;
         }
     }
 }
