@@ -325,6 +325,9 @@ static void beside_libc(void) {
     static int orders[][4] = {{0, 4, 1, 1}, {0, 2, 1, 4}, {1, 4, 0, 3}, {1, 1, 0, 5}, {0, -1, 1, 4}, {1, -1, 0, 5}, {0, -1, 1, 0}};
     for (size_t i = 0; i < COUNT(orders); i++) {
         struct sigaction now;
+#ifdef __SANITIZE_ADDRESS__ /* which takes the frames of a thread that was cancelled for live ones */
+        if (orders[i][1] < 0) continue;
+#endif
         finished = 0;
         spawn(overlaps_libc, orders[i]);
         spawn(starts_libc, orders[i]);
