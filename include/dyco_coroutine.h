@@ -1125,7 +1125,8 @@ int dyco_semaphore_signal(dyco_semaphore *sem);
  *                that func cannot run
  * @return 0, with errno as func has left it; or -1 and errno: ETIMEDOUT
  *         the time is up, func goes on; EAGAIN the time is up or no
- *         thread can be had, and func will not run; EINVAL func is NULL;
+ *         thread can be had (none is started on a stack with less than
+ *         6 KiB left), and func will not run; EINVAL func is NULL;
  *         ECANCELED this process was forked while func ran, which is
  *         the parent's affair; ENOMEM, EMFILE, ENFILE func will not run
  */

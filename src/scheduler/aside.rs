@@ -5,7 +5,7 @@
 
 use core::ptr;
 
-use super::wait::{Current, Wake};
+use super::wait::{Current, Wake, current};
 use crate::arch;
 use crate::coroutine::Coroutine;
 use crate::stack::Kind;
@@ -13,9 +13,16 @@ use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
+/// What libc needs of the stack to start a thread, and some more.
+const THREAD_ROOM: usize = 6 << 10;
+
+/// Whether there is room on the caller's stack to start a thread.
+pub(super) fn has_room_for_thread() -> bool {
+    current().is_none_or(|current| current.stack_room() >= THREAD_ROOM)
+}
+
 impl Current {
     /// How many bytes of its stack the caller has left; no limit on a further one of the program's making.
-    #[cfg(feature = "hook")]
     pub fn stack_room(self) -> usize {
         // SAFETY: the running coroutine is valid.
         let stack = unsafe { &(*(*self.coroutine()).rest).stack };

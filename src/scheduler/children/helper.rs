@@ -13,6 +13,7 @@ use libc::pthread_t;
 
 use super::{Report, Wanted, waitid};
 use crate::coroutine::{Waiter, Wake};
+use crate::scheduler::aside::has_room_for_thread;
 use crate::scheduler::{Scheduler, registry};
 use crate::sys::{Errno, Result};
 
@@ -60,6 +61,9 @@ pub(super) unsafe fn start() -> Result<()> {
         join_finished();
         if let Helper::Waiting(_) = *HELPER.0.get() {
             return Ok(());
+        }
+        if !has_room_for_thread() {
+            return Err(Errno(libc::EAGAIN));
         }
         let mut attributes = mem::zeroed();
         libc::pthread_attr_init(&mut attributes);

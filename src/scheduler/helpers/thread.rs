@@ -7,6 +7,7 @@ use core::{mem, ptr};
 
 use super::{HELPERS, forks, pool};
 use crate::list::List;
+use crate::scheduler::aside::has_room_for_thread;
 use crate::scheduler::offload::{self, Job, Kind};
 use crate::scheduler::registry;
 use crate::sys::clock::{self, NEVER};
@@ -39,9 +40,14 @@ pub(super) unsafe fn prepare() -> Result<()> {
     Ok(())
 }
 
+/// EAGAIN: there are no more threads to be had, or not on this stack.
+///
 /// # Safety
 /// Under the registry's lock.
 pub(super) unsafe fn start(kind: Kind) -> Result<()> {
+    if !has_room_for_thread() {
+        return Err(Errno(libc::EAGAIN));
+    }
     // SAFETY: the caller's promise; the attributes are valid until they are destroyed.
     unsafe {
         let mut attributes = mem::zeroed();
