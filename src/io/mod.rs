@@ -7,7 +7,8 @@
 //! | `waits`, `flags` | what most of them stand on: one call's waits for a descriptor, O_NONBLOCK as the program has it |
 //! | `socket`, `accept`, `connect` | sockets: making them, connections |
 //! | `receive`, `send`, `messages`, `control` | and what goes over them |
-//! | `file`, `pieces`, `terminal`, `transfer` | read and write of any descriptor, sendfile and splice |
+//! | `file`, `device`, `remembered`, `terminal` | read and write of any descriptor; of what is no socket |
+//! | `pieces`, `transfer` | vectors of buffers; sendfile and splice |
 //! | `open`, `pipe`, `close`, `description` | descriptors: their births, ends, flags, other numbers |
 //! | `files`, `lock` | files on disk, for threads that ask for it; file locks |
 //! | `poll`, `select`, `epoll`, `level`, `signal_mask` | waiting for any of several descriptors |
@@ -28,6 +29,7 @@ pub mod command;
 pub mod connect;
 pub mod control;
 pub mod description;
+pub mod device;
 pub mod epoll;
 pub mod epoll_set;
 pub mod file;

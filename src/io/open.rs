@@ -11,7 +11,7 @@ use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH};
 use libc::{O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFIFO, S_IFMT};
 
-use super::file::kind;
+use super::device::kind;
 use super::files;
 use super::waits::{EAGAIN, poll_now};
 use crate::poller::descriptors::{self, flag};

@@ -11,7 +11,8 @@ use core::ffi::c_int;
 
 use libc::{c_void, iovec, mode_t, size_t};
 
-use super::file::{NAMELESS, finish_pipe, kind, writev};
+use super::device::{NAMELESS, finish_pipe, kind};
+use super::file::writev;
 use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;

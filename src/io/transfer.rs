@@ -11,7 +11,7 @@ use core::ptr;
 
 use libc::{S_IFCHR, S_IFIFO, S_IFSOCK, iovec, loff_t, mode_t, off_t, size_t};
 
-use super::file::kind;
+use super::device::kind;
 use super::flags::is_nonblocking;
 use super::pieces::MOST_BYTES;
 use super::waits::{EAGAIN, option};

@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::life::{find, make};
-use super::{Entry, Scheduler, switch, this};
+use super::{Entry, Scheduler, ending, switch, this};
 use crate::arch::{self, slot};
 use crate::coroutine::{Coroutine, State};
 use crate::stack::{Kind, own, shared};
@@ -117,7 +117,7 @@ pub fn suspend() -> Result<()> {
         }
         (*me).switches = (*me).switches.wrapping_add(1);
         if Coroutine::has_overflowed(me, arch::stack_pointer()) {
-            switch::finish(scheduler);
+            ending::finish(scheduler);
         }
         (*me).state = State::Suspended;
         back_to_resumer(scheduler, me);

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::{mem, ptr};
 
 use super::stacks::own_rest;
-use super::{Entry, Scheduler, overflow, switch, table, this, this_or_new};
+use super::{Entry, Scheduler, ending, overflow, table, this, this_or_new};
 use crate::arch;
 use crate::coroutine::{Coroutine, Rest, State, loose};
 use crate::list::{Link, List};
@@ -68,7 +68,7 @@ pub(super) unsafe fn make_on(
 pub fn abort_current() {
     if let Some((scheduler, _)) = running() {
         // SAFETY: a coroutine of this thread runs.
-        unsafe { switch::finish(scheduler) }
+        unsafe { ending::finish(scheduler) }
     }
 }
 

@@ -5,8 +5,8 @@
 //! | file | subject |
 //! |---|---|
 //! | `run` | the loop on the thread's own stack: what runs next, what happens when nothing is ready |
-//! | `switch` | from one coroutine to the next, and its first and last steps |
-//! | `wait`, `wait_many` | what a coroutine can wait for; any of several descriptors |
+//! | `switch`, `ending` | from one coroutine to the next, and its first steps; its last ones |
+//! | `wait`, `wait_many`, `wake` | what a coroutine can wait for; any of several descriptors; how waits end |
 //! | `watch` | the descriptors waited for: the table; registration, events, closing |
 //! | `operations` | calls that the kernel makes for a coroutine by io_uring |
 //! | `signals`, `children`, `extras` | what coroutines wait for besides descriptors, and what of it ends with them |
@@ -38,6 +38,7 @@ mod asymmetric;
 pub mod blocked;
 pub mod children;
 mod deadlock;
+mod ending;
 mod exceptions;
 mod extras;
 #[cfg(feature = "ssl")]
@@ -61,6 +62,7 @@ mod table;
 mod trying;
 mod wait;
 mod wait_many;
+mod wake;
 mod watch;
 
 pub use crate::coroutine::Entry;
@@ -80,9 +82,8 @@ pub use signals::{Set as SignalSet, change_mask};
 pub use stacks::{check_stack, get_stack, set_stack};
 #[cfg(feature = "hook")]
 pub use wait::hooked;
-pub use wait::{
-    Current, Direction, PRIVATE, Wake, current, current_at_once, identity, offer, wake_first, wake_first_if, wake_where,
-};
+pub use wait::{Current, Direction, Wake, current, current_at_once, identity};
+pub use wake::{PRIVATE, offer, wake_first, wake_first_if, wake_where};
 pub use watch::closing::{descriptor_closed, descriptor_closing};
 
 /// The usable size of a shared stack, in bytes, unless the program says otherwise.

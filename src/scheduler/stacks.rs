@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::{mem, ptr};
 
 use super::life::{find, running};
-use super::{Scheduler, aside, switch};
+use super::{Scheduler, aside, ending};
 use crate::arch;
 use crate::coroutine::{Coroutine, Rest, State, loose};
 use crate::stack::{Kind, MIN_CALLER, Stack, own, shared};
@@ -55,7 +55,7 @@ pub fn check_stack() -> Result<bool> {
             return Ok(false);
         }
         if Coroutine::has_overflowed(me, sp) {
-            switch::finish(scheduler);
+            ending::finish(scheduler);
         }
         Ok((*stack).is_nearly_full(sp))
     }

@@ -6,14 +6,12 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::handlers::Mark;
-use super::{Scheduler, asymmetric, pool, sanitizers};
+use super::ending::finish;
+use super::{Scheduler, sanitizers};
 use crate::arch::{self, slot};
-use crate::coroutine::{Context, Coroutine, State, Wake, loose};
-use crate::list::Link;
+use crate::coroutine::{Context, Coroutine, State};
 use crate::stack::{Kind, shared};
 use crate::sys::Result;
-use crate::sys::memory;
 
 /// From this many coroutines on, what they touch does not stay near the CPU, and fetching it ahead pays.
 pub(super) const MANY: usize = 2 << 10;
@@ -82,7 +80,7 @@ pub(super) unsafe fn change_plainly(
 /// # Safety
 /// `coroutine` is valid or null.
 #[inline(always)]
-unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *mut u8, *mut Context) {
+pub(super) unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *mut u8, *mut Context) {
     // SAFETY: the caller's promise.
     unsafe {
         if coroutine.is_null() {
@@ -160,56 +158,6 @@ unsafe fn park_otherwise(scheduler: *mut Scheduler, me: *mut Coroutine, mut next
     }
 }
 
-/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed and goes on to the next
-/// one, or is freed by the loop.
-///
-/// # Safety
-/// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
-pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
-    // SAFETY: the caller's promise. A stack that is kept stays as it is until a coroutine runs on it again, and so does a
-    // control block until one is made: neither can be before this one has left.
-    unsafe {
-        let me = (*scheduler).running;
-        (*scheduler).handler = Mark::NONE;
-        (*scheduler).detach(me);
-        (*me).state = State::Dead;
-        if (*me).asymmetric && !(*scheduler).abort {
-            (*scheduler).release_extras(me);
-            asymmetric::back_to_resumer(scheduler, me);
-        }
-        // The loop frees it; an abort ends all, this one too.
-        if !(*me).asymmetric {
-            if (*scheduler).keeps_stack(me) {
-                (*scheduler).reclaim(me);
-                leave(scheduler, (*scheduler).next_beside(me));
-            }
-            (*scheduler).dead = me;
-        }
-        if (*scheduler).sanitizers.present {
-            sanitizers::change(scheduler, me, ptr::null_mut());
-        }
-        leave(scheduler, ptr::null_mut())
-    }
-}
-
-/// From a coroutine that has ended to `to`; null stands for the loop.
-///
-/// # Safety
-/// As [`change`], without sanitizers.
-unsafe fn leave(scheduler: *mut Scheduler, to: *mut Coroutine) -> ! {
-    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
-    unsafe {
-        (*scheduler).running = to;
-        let value = if to.is_null() { 0 } else { (*to).waiter.result };
-        let (to_sp, to) = side(scheduler, to);
-        *(*scheduler).errno = (*to).errno;
-        if !(*scheduler).exceptions.is_null() {
-            *(*scheduler).exceptions = (*to).exceptions;
-        }
-        arch::switch_for_good(*to_sp, value as u32 as usize)
-    }
-}
-
 /// The first steps of every coroutine, called by its first frame.
 unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
     let coroutine: *mut Coroutine = coroutine.cast();
@@ -228,48 +176,12 @@ unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
 }
 
 impl Scheduler {
-    /// Whether nobody touches a coroutine's stack when it is freed: then it can be by the coroutine itself.
-    ///
-    /// # Safety
-    /// `me` runs.
-    #[inline(always)]
-    unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let rest = (*me).rest;
-            let plain = self.budget > 0
-                && !self.sanitizers.present
-                && (*me).kind == Kind::Own
-                && (*rest).extras.is_null()
-                && (*rest).waiters.is_null();
-            plain && (self.stacks.keeps((*rest).stack.size) || !(*rest).pool.is_null() && pool::keeps_stack(me))
-        }
-    }
-
-    /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
-    ///
-    /// # Safety
-    /// `me` runs, perhaps freed already, and there is a budget.
-    #[inline(always)]
-    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        self.budget -= 1;
-        let next = self.ready.pop();
-        // SAFETY: ready coroutines are valid.
-        unsafe {
-            if next.is_null() || !self.put_beside(next, me) {
-                return ptr::null_mut();
-            }
-            (*next).state = State::Running;
-        }
-        next
-    }
-
     /// Puts `next` in place from the stack of `me`; where that cannot be done, leaves it to the loop.
     ///
     /// # Safety
     /// `next` is New or Ready and on no list; `me` runs.
     #[inline(always)]
-    unsafe fn put_beside(&mut self, next: *mut Coroutine, me: *mut Coroutine) -> bool {
+    pub(super) unsafe fn put_beside(&mut self, next: *mut Coroutine, me: *mut Coroutine) -> bool {
         // SAFETY: the caller's promise; a shared coroutine that is not New is bound.
         unsafe {
             let in_place = if (*next).state == State::New {
@@ -327,75 +239,6 @@ impl Scheduler {
             }
         }
         Ok(())
-    }
-
-    /// Wakes a coroutine that waits: takes it off everything it waits on and makes it ready. One that does not wait (any
-    /// more) is left alone: exactly one wake per wait. One of whom the kernel has an operation is woken by its end.
-    ///
-    /// # Safety
-    /// `coroutine` is a live one of this scheduler.
-    #[inline]
-    pub unsafe fn unpark(&mut self, coroutine: *mut Coroutine, wake: Wake) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if (*coroutine).state != State::Waiting {
-                return;
-            }
-            if (*coroutine).in_ring {
-                return self.cancel_operation(coroutine);
-            }
-            self.detach(coroutine);
-            (*coroutine).wake = wake;
-            (*coroutine).state = State::Ready;
-            self.ready.push(coroutine);
-        }
-    }
-
-    /// Takes a coroutine off all that it waits on, or off a ready queue, and cancels its deadline.
-    ///
-    /// # Safety
-    /// `coroutine` is a live one of this scheduler.
-    #[inline(always)]
-    pub unsafe fn detach(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: the caller's promise; `waiters` are on the heap until the wait has ended.
-        unsafe {
-            Link::unlink(&raw mut (*coroutine).waiter.link);
-            let loose = (*coroutine).loose;
-            (*coroutine).loose = loose & loose::UDATA;
-            if loose & loose::WAITERS != 0 {
-                let rest = (*coroutine).rest;
-                for index in 0..(*rest).waiter_count as usize {
-                    Link::unlink(&raw mut (*(*rest).waiters.add(index)).link);
-                }
-            }
-            if loose & loose::ON_DESCRIPTORS != 0 {
-                self.on_descriptors -= 1;
-            }
-            self.timers.cancel(&raw mut (*coroutine).timer);
-        }
-    }
-
-    /// Frees a coroutine that will not run again, from another stack than its own.
-    ///
-    /// # Safety
-    /// `coroutine` is a live one of this scheduler, in no list, and nobody runs on its frames.
-    #[inline(always)]
-    pub unsafe fn reclaim(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.timers.remove(&raw mut (*coroutine).timer);
-            sanitizers::forget(self, coroutine);
-            let (rest, kind) = ((*coroutine).rest, (*coroutine).kind);
-            memory::free((*rest).waiters);
-            self.release_extras(coroutine);
-            if !(*coroutine).asymmetric {
-                self.scheduled -= 1;
-            }
-            if (*rest).pool.is_null() || !pool::give_back(coroutine) {
-                self.forget_rest(kind, rest);
-            }
-            self.coroutines.remove(coroutine);
-        }
     }
 }
 

@@ -7,10 +7,9 @@ use super::handlers::is_in_handler;
 use super::watch::{Armed, READ, WRITE};
 use super::{Scheduler, aside, switch, this};
 use crate::arch::slot;
-use crate::coroutine::{Coroutine, State, Waiter, Wake as Woken, loose};
+use crate::coroutine::{Coroutine, State, Wake as Woken, loose};
 use crate::list::List;
 use crate::poller::descriptors;
-use crate::stack::Kind;
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result};
 
@@ -311,83 +310,4 @@ impl Current {
 #[inline(always)]
 pub fn identity() -> usize {
     slot::get() as usize
-}
-
-/// Wakes the first coroutine on a list of [`Current::wait_in`]; false when there is none.
-///
-/// # Safety
-/// The list is this thread's.
-#[inline]
-pub unsafe fn wake_first(list: *mut List, wake: Woken) -> bool {
-    // SAFETY: the caller's promise: the list holds waiters of this thread's coroutines, so there is a scheduler.
-    unsafe {
-        let link = (*list).first();
-        if link.is_null() {
-            return false;
-        }
-        let scheduler: *mut Scheduler = slot::get().cast();
-        (*scheduler).unpark((*link.cast::<Waiter>()).coroutine, wake);
-    }
-    true
-}
-
-/// What [`offer`] says of a message that others cannot read.
-pub const PRIVATE: u32 = u32::MAX;
-
-/// Offers a message of the coroutine that runs to who wakes it from its next wait: the tag to wait with, which is the
-/// message's size, or [`PRIVATE`] for one on a shared stack: others do not see that in place.
-#[inline(always)]
-pub fn offer(message: *const u8, size: usize) -> u32 {
-    let Some(current) = current() else { return PRIVATE };
-    let me = current.coroutine();
-    // SAFETY: the running coroutine is valid.
-    unsafe {
-        let rest = (*me).rest;
-        (*rest).message = message;
-        let away = (*me).kind == Kind::Shared && (*rest).stack.contains(message);
-        if away { PRIVATE } else { u32::try_from(size).unwrap_or(PRIVATE) }
-    }
-}
-
-/// As [`wake_first`], if `wanted` accepts the waiter's message, see [`offer`], and its tag, which it may change.
-///
-/// # Safety
-/// The list is this thread's, and all on it have waited with a tag that [`offer`] gave.
-#[inline(always)]
-pub unsafe fn wake_first_if(list: *mut List, wake: Woken, wanted: impl FnOnce(*const u8, &mut u32) -> bool) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let link = (*list).first();
-        if link.is_null() {
-            return false;
-        }
-        let waiter: *mut Waiter = link.cast();
-        if !wanted((*(*(*waiter).coroutine).rest).message, &mut (*waiter).events) {
-            return false;
-        }
-        wake_first(list, wake)
-    }
-}
-
-/// Wakes those on a list of [`Current::wait_in`] whose tag `wanted` accepts, and may change, in order, and says how many.
-///
-/// # Safety
-/// The list is this thread's.
-pub unsafe fn wake_where(list: *mut List, wake: Woken, wanted: &mut dyn FnMut(&mut u32) -> bool) -> usize {
-    let mut count = 0;
-    // SAFETY: the caller's promise. Waking takes one waiter off; the one after it is read before.
-    unsafe {
-        let scheduler: *mut Scheduler = slot::get().cast();
-        let mut link = (*list).first();
-        while !link.is_null() {
-            let next = (*list).after(link);
-            let waiter: *mut Waiter = link.cast();
-            if wanted(&mut (*waiter).events) {
-                (*scheduler).unpark((*waiter).coroutine, wake);
-                count += 1;
-            }
-            link = next;
-        }
-    }
-    count
 }

@@ -12,7 +12,7 @@ mod transfer;
 use core::ffi::{c_int, c_long};
 use core::{mem, ptr};
 
-use super::file;
+use super::device;
 use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
 use crate::stack::page_size;
@@ -42,7 +42,7 @@ pub fn is_wanted(current: Current) -> bool {
     current.wants_files() && current.can_offload()
 }
 
-/// As [`file::kind`], without asking a file system that is far away: this does not change.
+/// As [`device::kind`], without asking a file system that is far away: this does not change.
 pub fn kind(fd: c_int) -> Result<libc::mode_t> {
     // SAFETY: a statx of zeros is valid, and a valid out parameter; the path is a C string.
     unsafe {
@@ -50,7 +50,7 @@ pub fn kind(fd: c_int) -> Result<libc::mode_t> {
         let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
         match syscall!(SYS_statx, fd, c"".as_ptr(), flags, libc::STATX_TYPE, &raw mut status) {
             Ok(_) => Ok(libc::mode_t::from(status.stx_mode) & libc::S_IFMT),
-            Err(Errno(libc::ENOSYS | libc::EPERM)) => file::kind(fd),
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => device::kind(fd),
             Err(error) => Err(error),
         }
     }

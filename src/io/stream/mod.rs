@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use libc::{FILE, S_IFCHR, S_IFIFO, S_IFSOCK, off64_t, size_t, ssize_t};
 
-use super::{file, terminal};
+use super::{device, terminal};
 use crate::arch::weak_address;
 use crate::list::List;
 use crate::scheduler::{self, in_vfork_child};
@@ -111,7 +111,7 @@ pub unsafe fn fdopen(fd: c_int, mode: *const c_char) -> *mut FILE {
 
 /// The kind of a descriptor on which stdio may wait for a peer; `None`: any other, or none at all.
 fn waits_for_peers(fd: c_int) -> Option<libc::mode_t> {
-    let kind = file::kind(fd).ok()?;
+    let kind = device::kind(fd).ok()?;
     let waits = kind == S_IFSOCK || kind == S_IFIFO || kind == S_IFCHR && terminal::settings(fd).is_some();
     waits.then_some(kind)
 }

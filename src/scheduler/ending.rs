@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How a coroutine ends: its last steps on its own stack, and what is freed.
+
+use core::ptr;
+
+use super::handlers::Mark;
+use super::switch::side;
+use super::{Scheduler, asymmetric, pool, sanitizers};
+use crate::arch;
+use crate::coroutine::{Coroutine, State};
+use crate::stack::Kind;
+use crate::sys::memory;
+
+/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed and goes on to the next
+/// one, or is freed by the loop.
+///
+/// # Safety
+/// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
+pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
+    // SAFETY: the caller's promise. A stack that is kept stays as it is until a coroutine runs on it again, and so does a
+    // control block until one is made: neither can be before this one has left.
+    unsafe {
+        let me = (*scheduler).running;
+        (*scheduler).handler = Mark::NONE;
+        (*scheduler).detach(me);
+        (*me).state = State::Dead;
+        if (*me).asymmetric && !(*scheduler).abort {
+            (*scheduler).release_extras(me);
+            asymmetric::back_to_resumer(scheduler, me);
+        }
+        // The loop frees it; an abort ends all, this one too.
+        if !(*me).asymmetric {
+            if (*scheduler).keeps_stack(me) {
+                (*scheduler).reclaim(me);
+                leave(scheduler, (*scheduler).next_beside(me));
+            }
+            (*scheduler).dead = me;
+        }
+        if (*scheduler).sanitizers.present {
+            sanitizers::change(scheduler, me, ptr::null_mut());
+        }
+        leave(scheduler, ptr::null_mut())
+    }
+}
+
+/// From a coroutine that has ended to `to`; null stands for the loop.
+///
+/// # Safety
+/// As of a switch, without sanitizers.
+unsafe fn leave(scheduler: *mut Scheduler, to: *mut Coroutine) -> ! {
+    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
+    unsafe {
+        (*scheduler).running = to;
+        let value = if to.is_null() { 0 } else { (*to).waiter.result };
+        let (to_sp, to) = side(scheduler, to);
+        *(*scheduler).errno = (*to).errno;
+        if !(*scheduler).exceptions.is_null() {
+            *(*scheduler).exceptions = (*to).exceptions;
+        }
+        arch::switch_for_good(*to_sp, value as u32 as usize)
+    }
+}
+
+impl Scheduler {
+    /// Whether nobody touches a coroutine's stack when it is freed: then it can be by the coroutine itself.
+    ///
+    /// # Safety
+    /// `me` runs.
+    #[inline(always)]
+    unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rest = (*me).rest;
+            let plain = self.budget > 0
+                && !self.sanitizers.present
+                && (*me).kind == Kind::Own
+                && (*rest).extras.is_null()
+                && (*rest).waiters.is_null();
+            plain && (self.stacks.keeps((*rest).stack.size) || !(*rest).pool.is_null() && pool::keeps_stack(me))
+        }
+    }
+
+    /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
+    ///
+    /// # Safety
+    /// `me` runs, perhaps freed already, and there is a budget.
+    #[inline(always)]
+    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
+        self.budget -= 1;
+        let next = self.ready.pop();
+        // SAFETY: ready coroutines are valid.
+        unsafe {
+            if next.is_null() || !self.put_beside(next, me) {
+                return ptr::null_mut();
+            }
+            (*next).state = State::Running;
+        }
+        next
+    }
+
+    /// Frees a coroutine that will not run again, from another stack than its own.
+    ///
+    /// # Safety
+    /// `coroutine` is a live one of this scheduler, in no list, and nobody runs on its frames.
+    #[inline(always)]
+    pub unsafe fn reclaim(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.timers.remove(&raw mut (*coroutine).timer);
+            sanitizers::forget(self, coroutine);
+            let (rest, kind) = ((*coroutine).rest, (*coroutine).kind);
+            memory::free((*rest).waiters);
+            self.release_extras(coroutine);
+            if !(*coroutine).asymmetric {
+                self.scheduled -= 1;
+            }
+            if (*rest).pool.is_null() || !pool::give_back(coroutine) {
+                self.forget_rest(kind, rest);
+            }
+            self.coroutines.remove(coroutine);
+        }
+    }
+}
