@@ -135,6 +135,13 @@ static void by_epoll(void) {
     close_pair(ends);
 }
 
+/* One after the other, however late the first one is. */
+static void send_urgent_and_more(void *argument) {
+    send_urgent(argument);
+    syscall(SYS_nanosleep, &(struct timespec){0, 60000000}, NULL);
+    send_more(argument);
+}
+
 /* Between data that a parked reader waits for, and across its waits. */
 static void between(void) {
     char b[16];
@@ -146,8 +153,7 @@ static void between(void) {
     TRY(recv(ends[0], b, 1, MSG_OOB));
     after(30, send_more, NULL);
     COMES(30, TRY(recv(ends[0], b, 16, 0)));
-    after(30, send_urgent, NULL);
-    after(90, send_more, NULL);
+    after(30, send_urgent_and_more, NULL);
     TRY(recv(ends[0], b, 2, MSG_WAITALL));
     COMES(90, TRY(recv(ends[0], b, 4, MSG_WAITALL)));
     say("%.4s\n", b);
