@@ -86,7 +86,8 @@ impl Scheduler {
     /// `me` runs, perhaps freed already, and there is a budget.
     #[inline(always)]
     unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        self.budget -= 1;
+        // A signal handler that stops the loop may have taken it away since.
+        self.budget = self.budget.saturating_sub(1);
         let next = self.ready.pop();
         // SAFETY: ready coroutines are valid.
         unsafe {
