@@ -83,11 +83,14 @@ impl Scheduler {
     /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
     ///
     /// # Safety
-    /// `me` runs, perhaps freed already, and there is a budget.
+    /// `me` runs, perhaps freed already.
     #[inline(always)]
     unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        // A signal handler that stops the loop may have taken it away since.
-        self.budget = self.budget.saturating_sub(1);
+        if self.budget == 0 {
+            // By a signal handler, since `keeps_stack`.
+            return ptr::null_mut();
+        }
+        self.budget -= 1;
         let next = self.ready.pop();
         // SAFETY: ready coroutines are valid.
         unsafe {

@@ -112,6 +112,8 @@ pub struct Scheduler {
     pace: u32,
     /// Somebody asked the loop to end. The budget is 0 then: coroutines go back to the loop at their next switch.
     interrupted: bool,
+    /// A signal handler has forked, and this is the child, which has still to become one: whom it has interrupted; 0: no.
+    forked: i32,
     ready: ready::Queues,
     /// Taken off the ready queue by a coroutine that could not switch to it directly.
     picked: *mut Coroutine,

@@ -4,15 +4,17 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::mem::replace;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{signalfd_siginfo, timespec};
 
+use super::handlers::is_in_handler;
 use super::inbox::{Closed, Inbox};
 use super::{Scheduler, children, helpers, run};
 use crate::arch::slot;
-use crate::coroutine::Wake;
+use crate::coroutine::{Coroutine, Wake};
 use crate::poller::{descriptors, epoll};
 use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::{Errno, Result};
@@ -274,18 +276,49 @@ unsafe extern "C" fn fork_child() {
 }
 
 impl Scheduler {
-    /// A set of its own for the child; the parent's is only closed, never changed: it is the same set. What the child's
-    /// coroutines wait for is tried again.
+    /// A set of its own for the child; the parent's is only closed, never changed: it is the same set.
+    ///
+    /// A signal handler may have forked in the middle of anything here, mostly to run another program. The loop does the rest
+    /// then, should the child go on.
     fn start_child(&mut self) {
         self.poller.close();
-        self.lose_operations();
         self.wake_fd.store(-1, Relaxed);
-        self.lose_jobs();
-        self.inbox.free();
         self.handled.close();
         self.suspend_signals();
         let survivor = self.running;
-        if !survivor.is_null() {
+        // SAFETY: this thread's scheduler; the coroutine that runs is valid.
+        unsafe {
+            if self.is_running && self.handler.is_set() && is_in_handler(self) {
+                self.forked = if survivor.is_null() { FORKED } else { (*survivor).cid };
+                self.interrupted = true;
+                self.budget = 0;
+                return;
+            }
+        }
+        self.go_on_as_child(survivor, !survivor.is_null());
+    }
+
+    /// What a signal handler that has forked has left to do.
+    #[cold]
+    pub(super) fn go_on_after_handler(&mut self) {
+        let cid = replace(&mut self.forked, 0);
+        let survivor = self.coroutines.find(cid).unwrap_or(ptr::null_mut());
+        let picked = self.picked;
+        self.poller.close();
+        self.go_on_as_child(survivor, cid != FORKED);
+        if !survivor.is_null() && picked == survivor {
+            self.picked = picked;
+        }
+        self.interrupted = self.stop || self.abort;
+    }
+
+    /// What the child's coroutines wait for is tried again. `alone`: there are no others than the survivor.
+    fn go_on_as_child(&mut self, survivor: *mut Coroutine, alone: bool) {
+        self.forked = 0;
+        self.lose_operations();
+        self.lose_jobs();
+        self.inbox.free();
+        if alone {
             self.picked = ptr::null_mut();
             self.end_all_but(survivor);
             // What those promised who have ended is void.
@@ -295,3 +328,6 @@ impl Scheduler {
         self.budget = 0;
     }
 }
+
+/// Instead of a cid: outside coroutines.
+const FORKED: i32 = -1;

@@ -137,6 +137,10 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
         // SAFETY: the caller's promise. No reference to the scheduler lives across `resume`.
         unsafe {
             if (*scheduler).interrupted {
+                if (*scheduler).forked != 0 {
+                    (*scheduler).go_on_after_handler();
+                    continue;
+                }
                 if (*scheduler).abort {
                     (*scheduler).end_by_abort();
                     return Ok(RunEnd::Aborted);

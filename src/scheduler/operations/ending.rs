@@ -77,6 +77,9 @@ impl Scheduler {
 
     /// Cancels all operations, and waits until the kernel has let go of every stack.
     pub(in crate::scheduler) fn end_all_operations(&mut self) {
+        if self.forked != 0 {
+            self.lose_operations();
+        }
         if !self.operations.any() {
             return;
         }
