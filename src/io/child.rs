@@ -33,8 +33,9 @@ const STATES: c_int = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED;
 /// `dyco_signal_waitchild`: the child that has ended and its status; `None` when the time is up.
 pub fn wait_child(pid: pid_t, timeout: c_int) -> Result<Option<(pid_t, c_int)>> {
     let wanted = of_pid(pid, libc::WEXITED)?;
-    with_report(|report| {
-        let told = wait(&wanted, if timeout == 0 { 0 } else { deadline_ms(timeout) }, report)?;
+    let deadline = if timeout == 0 { 0 } else { deadline_ms(timeout) };
+    with_report(deadline, |report| {
+        let told = wait(&wanted, deadline, report)?;
         Ok(told.then(|| (report.pid(), status(report))))
     })
 }
@@ -48,8 +49,9 @@ pub unsafe fn wait4(pid: pid_t, status_out: *mut c_int, options: c_int, usage: *
         return Err(Errno(libc::EINVAL));
     }
     let wanted = of_pid(pid, options & !libc::WNOHANG | libc::WEXITED)?;
-    with_report(|report| {
-        if !wait(&wanted, deadline(options), report)? {
+    let deadline = deadline(options);
+    with_report(deadline, |report| {
+        if !wait(&wanted, deadline, report)? {
             return Ok(0);
         }
         // SAFETY: the caller's promise: null or valid.
@@ -73,8 +75,9 @@ pub unsafe fn waitid(kind: libc::idtype_t, id: id_t, info: *mut siginfo_t, optio
     if options & !WAITID_OPTIONS != 0 || options & STATES == 0 {
         return Err(Errno(libc::EINVAL));
     }
-    with_report(|report| {
-        if !wait(&Wanted { kind, id, options: options & !libc::WNOHANG }, deadline(options), report)? {
+    let deadline = deadline(options);
+    with_report(deadline, |report| {
+        if !wait(&Wanted { kind, id, options: options & !libc::WNOHANG }, deadline, report)? {
             report.clear();
         }
         // SAFETY: the caller's promise: null or valid.
@@ -87,14 +90,15 @@ pub unsafe fn waitid(kind: libc::idtype_t, id: id_t, info: *mut siginfo_t, optio
     })
 }
 
-/// Calls `action` with a place for a report: not on the stack of a coroutine that waits, if it can be had elsewhere.
-fn with_report<T>(action: impl FnOnce(&mut Report) -> T) -> T {
+/// Calls `action`, which waits until `deadline`, with a place for a report: not on the stack of a coroutine that waits, if
+/// it can be had elsewhere. Who does not wait may be a signal handler, which must not ask for memory.
+fn with_report<T>(deadline: Instant, action: impl FnOnce(&mut Report) -> T) -> T {
     #[cold]
     #[inline(never)]
     fn on_the_stack<T>(action: impl FnOnce(&mut Report) -> T) -> T {
         action(&mut Report::none())
     }
-    match scheduler::current().and_then(Current::report_place) {
+    match scheduler::current().filter(|_| deadline != 0).and_then(Current::report_place) {
         // SAFETY: the coroutine's own, of which one call at a time makes use.
         Some(place) => action(unsafe { &mut *place }),
         None => on_the_stack(action),
@@ -233,7 +237,7 @@ fn block(wanted: &Wanted, deadline: Instant, report: &mut Report) -> Result<bool
 pub fn wait_kept(kept: *mut Kept) -> Result<c_int> {
     // SAFETY: the caller's child, until it lets it go.
     let wanted = unsafe { kept::wanted(kept)? };
-    with_report(|report| {
+    with_report(NEVER, |report| {
         loop {
             match wait(&wanted, NEVER, report) {
                 Ok(true) => return Ok(status(report)),

@@ -12,7 +12,7 @@ use libc::{signalfd_siginfo, timespec};
 
 use super::handlers::is_in_handler;
 use super::inbox::{Closed, Inbox};
-use super::{Scheduler, children, helpers, run};
+use super::{Scheduler, children, helpers, run, sanitizers};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, Wake};
 use crate::poller::{descriptors, epoll};
@@ -65,6 +65,7 @@ fn lock() -> Mask {
     // SAFETY: both sets are valid; the mutex is a static one.
     unsafe {
         syscall_raw!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const ALL, &raw mut before, size_of::<Mask>());
+        sanitizers::run_postponed_handlers();
         take();
     }
     before
@@ -83,6 +84,7 @@ fn unlock(mask: &Mask) {
     unsafe {
         libc::pthread_mutex_unlock(REGISTRY.lock.get());
         syscall_raw!(SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(mask), 0, size_of::<Mask>());
+        sanitizers::run_postponed_handlers();
     }
 }
 

@@ -63,6 +63,16 @@ impl Sanitizers {
     }
 }
 
+/// To be called when signals have just been blocked or let in by a raw call. ThreadSanitizer postpones the handlers of
+/// signals that have come to the end of whatever call of libc's is next, where a lock may be held that they take, too.
+#[inline(always)]
+pub fn run_postponed_handlers() {
+    if !weak_address!("__tsan_switch_to_fiber").is_null() {
+        // SAFETY: changes nothing, and asks for nothing.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), ptr::null_mut()) };
+    }
+}
+
 /// A switch under a sanitizer; comes back when somebody switches to `from`. Null stands for the thread's own stack.
 ///
 /// # Safety
