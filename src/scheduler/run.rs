@@ -30,9 +30,9 @@ const POLL_INTERVAL: Instant = MS / 2;
 /// So many events ahead are fetched what they will touch.
 const AHEAD: usize = 4;
 
-/// With so many deadlines at least, those that come within [`TOGETHER`] are served by one sleep.
-const MANY_TIMERS: usize = 64;
-const TOGETHER: Instant = MS / 10;
+/// With so many deadlines at least, those that come within so long are served by one sleep: where each turn of the loop
+/// has some anyway, fewer turns cost a quarter less CPU.
+const TOGETHER: [(usize, Instant); 2] = [(16 << 10, 4 * MS / 10), (64, MS / 10)];
 
 /// So many coroutines use memory that is worth giving back.
 const CROWD: usize = 1024;
@@ -236,8 +236,10 @@ impl Scheduler {
             self.now = clock::now();
         }
         let mut deadline = next;
-        if next != NEVER && self.timers.length() >= MANY_TIMERS {
-            deadline = next.max(self.woke.saturating_add(TOGETHER));
+        if next != NEVER
+            && let Some((_, together)) = TOGETHER.into_iter().find(|(many, _)| self.timers.length() >= *many)
+        {
+            deadline = next.max(self.woke.saturating_add(together));
         }
         deadline = deadline.min(self.watches.next_check());
         if self.loop_wait != 0 {
