@@ -77,7 +77,8 @@ pub unsafe fn sigwait(current: Current, set: *const sigset_t, signal: *mut c_int
 }
 
 /// `pause`, and with a mask `sigsuspend`: waits until a signal handler has run in the thread, whichever coroutine it
-/// has interrupted; EINTR. Signals that the thread blocks and the mask does not are let through while the mask is applied for a moment.
+/// has interrupted; EINTR. Signals that the thread blocks and the mask does not are let through while the mask is applied
+/// for a moment.
 pub fn suspend(current: Current, mask: SignalMask) -> Errno {
     let wait = || -> Result<()> {
         let before = current.handlers_run();

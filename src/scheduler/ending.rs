@@ -102,10 +102,11 @@ impl Scheduler {
         next
     }
 
-    /// Frees a coroutine that will not run again, from another stack than its own.
+    /// Frees a coroutine that will not run again.
     ///
     /// # Safety
-    /// `coroutine` is a live one of this scheduler, in no list, and nobody runs on its frames.
+    /// `coroutine` is a live one of this scheduler, in no list. Nobody runs on its stack, but itself where that is kept as it
+    /// is, see [`Scheduler::keeps_stack`]: then it leaves before anything is made.
     #[inline(always)]
     pub unsafe fn reclaim(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: the caller's promise.

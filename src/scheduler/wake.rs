@@ -112,7 +112,8 @@ pub unsafe fn wake_first_if(list: *mut List, wake: Wake, wanted: impl FnOnce(*co
     }
 }
 
-/// Wakes those on a list of [`Current::wait_in`](super::Current::wait_in) whose tag `wanted` accepts, and may change, in order, and says how many.
+/// Wakes those on a list of [`Current::wait_in`](super::Current::wait_in) whose tag `wanted` accepts, and may change, in
+/// order, and says how many.
 ///
 /// # Safety
 /// The list is this thread's.

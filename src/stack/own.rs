@@ -3,8 +3,9 @@
 //!
 //! A stack takes a power of two of bytes and one page more: untouched pages cost nothing, and few sizes make the caches
 //! work. A slab holds stacks of one size, each above its guard and below [`HEAD`] bytes for what belongs to its coroutine:
-//! a parked one has touched that page anyway. A freed stack goes to a bounded warm list, most recently used first; beyond that its pages go back to the kernel (the guard marker stays) and the stack to its slab; a slab
-//! without users goes back whole.
+//! a parked one has touched that page anyway. A freed stack goes to a bounded warm list, most recently used first; beyond
+//! that its pages go back to the kernel (the guard marker stays) and the stack to its slab; a slab without users goes back
+//! whole.
 
 use core::ptr;
 

@@ -231,6 +231,20 @@ static void refused(void) {
     CHECK_EQ(close(ends[0]), 0);
 }
 
+/* Nothing more is to come: each message is empty, and none is waited for. What had come is received first. */
+static void shut_down(void) {
+    open_ends();
+    sends("one.");
+    CHECK(shutdown(ends[0], SHUT_RD) == 0);
+    prepare(8);
+    tell(TRY(recvmmsg(ends[0], messages, 3, 0, NULL)));
+    prepare(8);
+    tell(TRY(recvmmsg(ends[0], messages, 3, 0, NULL)));
+    prepare(8);
+    tell(TRY(recvmmsg(ends[0], messages, 2, MSG_DONTWAIT, NULL)));
+    close_pair(ends);
+}
+
 static void drain_later(void *argument) {
     (void)argument;
     drain(ends[1]);
@@ -262,6 +276,7 @@ int main(void) {
         SAME(receives);
         SAME(receives_with_limits);
         SAME(send_calls);
+        SAME(shut_down);
         if (type != SOCK_STREAM) SAME(refused);
         if (family == AF_UNIX && type != SOCK_STREAM) SAME(wait_for_room);
         if (family == AF_UNIX) SAME(pass_descriptors);
