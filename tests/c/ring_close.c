@@ -124,6 +124,42 @@ static void reused_at_once(void) {
     }
 }
 
+static int stop_yielding;
+
+static void yielding(void *argument) {
+    (void)argument;
+    while (!stop_yielding) dyco_coroutine_sleep(0);
+}
+
+/* The same, and the next one's sends go by the ring before anybody has been told of the close. */
+static void reused_in_company(void) {
+    int next[2];
+    char b[8];
+    expected = -1;
+    expected_errno = EBADF;
+    stop_yielding = 0;
+    spawn_own(yielding, NULL, 0x4000);
+    for (int round = 0; round < 200; round++) {
+        ended = 0;
+        stream(0);
+        int number = pairs[0][0];
+        spawn_own(receiver, NULL, 0x4000);
+        dyco_coroutine_sleep(round % 2);
+        CHECK_EQ(close(pairs[0][0]), 0);
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, next), 0);
+        CHECK(next[0] == number || next[1] == number);
+        CHECK_EQ(send(next[0], "a", 1, 0), 1);
+        CHECK_EQ(send(next[1], "b", 1, 0), 1);
+        while (!ended) dyco_coroutine_sleep(0);
+        CHECK_EQ(recv(next[0], b, sizeof b, MSG_DONTWAIT), 1);
+        CHECK_EQ(recv(next[1], b, sizeof b, MSG_DONTWAIT), 1);
+        CHECK_EQ(close(next[0]), 0);
+        CHECK_EQ(close(next[1]), 0);
+        CHECK_EQ(close(pairs[0][1]), 0);
+    }
+    stop_yielding = 1;
+}
+
 static void shut_down(void) {
     all_wait(0, 0);
     for (int i = 0; i < WAITERS; i++) CHECK_EQ(shutdown(pairs[i][i % 2], i % 2 ? SHUT_WR : SHUT_RD), 0);
@@ -210,6 +246,7 @@ static void all(void *argument) {
     closed_by_another_thread();
     replaced();
     reused_at_once();
+    reused_in_company();
     shut_down();
     timed_out();
     too_late();

@@ -32,12 +32,21 @@ impl Scheduler {
     pub(in crate::scheduler) unsafe fn cancel_operation(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: the caller's promise.
         let cid = unsafe { (*coroutine).cid };
+        self.release_all();
         self.push_surely(Entry {
             opcode: ring::CANCEL,
             fd: -1,
             address: coroutine as u64,
             data: (cid as u64) << 3 | CANCEL,
             ..Entry::default()
+        });
+    }
+
+    /// What the kernel has not got it does not find.
+    fn release_all(&mut self) {
+        self.operations.with_ring(|operations| {
+            operations.release(u32::MAX);
+            Some(())
         });
     }
 
@@ -85,6 +94,7 @@ impl Scheduler {
         }
         while self.operations.any() {
             // Again and again, for the reason that `cancel_again` has.
+            self.release_all();
             self.push_surely(Entry {
                 opcode: ring::CANCEL,
                 fd: -1,
@@ -102,6 +112,7 @@ impl Scheduler {
         self.operations.ring.free(true);
         self.operations.busy = false;
         self.operations.watching = false;
+        self.operations.held.forget();
         self.operations.count = 0;
         self.watches.for_each(&mut |watch| {
             // SAFETY: operators are live coroutines.

@@ -24,6 +24,7 @@ use crate::syscall_raw;
 
 mod calls;
 mod ending;
+mod held;
 mod operate;
 mod streams;
 mod transfer;
@@ -42,6 +43,8 @@ const CANCEL: u64 = 4;
 
 /// In the `events` of a waiter in the ring: its descriptor was closed.
 const CLOSED: u32 = 1;
+/// It receives.
+const RECEIVES: u32 = 2;
 
 /// A scheduler's operations.
 pub struct Operations {
@@ -56,6 +59,7 @@ pub struct Operations {
     count: u32,
     /// The generation of the descriptor that each entry was made for.
     generations: [u32; ENTRIES as usize],
+    held: held::Held,
     /// What became of the last call that was made at once.
     at_once: Option<Completion>,
 }
@@ -75,12 +79,13 @@ impl Operations {
     /// Whether the kernel has still to be given something.
     #[inline(always)]
     pub(super) fn any_pending(&self) -> bool {
-        self.count > 0 && self.ring.pending() > 0
+        self.count > 0 && (self.ring.pending() > 0 || self.held.any())
     }
 
     /// Gives the ring back. No coroutine is in it.
     pub(super) fn free(&mut self) {
         self.ring.free(false);
+        self.held.free();
     }
 
     /// Uses the ring, unless there is none, or this is a signal handler that has interrupted somebody who does.
@@ -153,9 +158,14 @@ impl Scheduler {
     unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, copied: bool) -> bool {
         let me = self.running;
         let entry = Entry { data: me as u64, ..entry };
+        let receives = entry.opcode == ring::RECEIVE;
         let begun = self.operations.with_ring(|operations| {
             if (copied || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
                 return None;
+            }
+            if receives && operations.held.is_plenty() && operations.hold(&entry, generation) {
+                operations.count += 1;
+                return Some(());
             }
             let place = operations.push(entry)?;
             if copied {
@@ -170,7 +180,7 @@ impl Scheduler {
             // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
             unsafe {
                 (*me).in_ring = true;
-                (*me).waiter.events = 0;
+                (*me).waiter.events = if receives { RECEIVES } else { 0 };
                 List::push_back(&raw mut (*watch).operators, &raw mut (*me).waiter.link);
             }
         }
@@ -244,6 +254,7 @@ impl Scheduler {
                 shared::write(&raw const (*rest).stack, (*rest).message.cast_mut(), bytes, length);
                 self.operations.ring.offer(buffer);
             }
+            self.operations.held.ended += u32::from((*coroutine).waiter.events & RECEIVES != 0);
             (*coroutine).in_ring = false;
             (*coroutine).waiter.result = completion.result;
             (*coroutine).more = completion.flags & ring::NONEMPTY != 0;
@@ -253,6 +264,7 @@ impl Scheduler {
 
     /// Lets the kernel carry on, without waiting.
     pub(super) fn look_at_ring(&mut self) {
+        self.operations.take_turn();
         self.operations.enter(0, None);
         self.reap();
     }
@@ -272,7 +284,8 @@ impl Scheduler {
         }
         let now = clock::now();
         let limit = (!self.poller.is_endless(deadline, now)).then(|| deadline.saturating_sub(now));
-        self.operations.enter(1, limit);
+        let wanted = self.operations.take_turn();
+        self.operations.enter(wanted, limit);
         if self.reap() { self.poller.wait(0, 0) } else { 0 }
     }
 }

@@ -87,6 +87,8 @@ impl Scheduler {
         // SAFETY: watches live as long as the scheduler.
         unsafe {
             if !(*watch).is_operated(generation) {
+                // Those of the number's last life are found by its generation.
+                self.settle();
                 (*watch).operated = life_of(generation);
                 (*watch).dry = false;
                 descriptors::watched(fd);

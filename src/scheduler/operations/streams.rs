@@ -109,7 +109,9 @@ impl Current {
                 match self.operate(fd, deadline, Begin::WithNextTurn, entry)? {
                     End::Cancelled if clock::now() < deadline => {}
                     End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                    End::Result(Err(Errno(libc::EAGAIN | libc::ENOBUFS))) => return None,
+                    // All buffers were in use, and have been given back.
+                    End::Result(Err(Errno(libc::ENOBUFS))) => {}
+                    End::Result(Err(Errno(libc::EAGAIN))) => return None,
                     End::Result(result) => {
                         let watch = (*self.scheduler()).watches.get(fd);
                         (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Receives that the kernel gets later.
+//!
+//! To begin one on a socket in which there is nothing yet costs the kernel a watch, a wake-up and a second look, a tenth of an
+//! echo. Among many busy connections the bytes mostly come before all others have had their turn. So while the kernel has
+//! plenty that is ready, what coroutines begin waits here, first come, first served, and goes to the kernel in the place of
+//! what was ready before: mostly it is done then on the spot. The kernel never sleeps while something waits here.
+
+use core::ptr;
+
+use super::Operations;
+use crate::sys::memory;
+use crate::sys::ring::{self, Entry};
+
+/// How many can wait here; more are begun at once.
+const ROOM: u32 = 4096;
+
+/// How many receives are to end with one turn of the loop. Fewer than there are buffers of the ring's.
+const TURN: u32 = 32;
+
+/// What is kept of an entry.
+struct Receive {
+    data: u64,
+    address: u64,
+    length: u32,
+    fd: i32,
+    generation: u32,
+    flags: u8,
+}
+
+/// A queue of receives. Zeroed: none.
+pub(super) struct Held {
+    /// Null: not needed yet.
+    receives: *mut Receive,
+    head: u32,
+    tail: u32,
+    /// How many the kernel has got from here with the last turn.
+    given: u32,
+    /// How many have ended since.
+    pub(super) ended: u32,
+    /// How many of those that the kernel had already have ended between the last two turns.
+    ready: u32,
+}
+
+impl Held {
+    /// Whether any wait.
+    #[inline(always)]
+    pub(super) fn any(&self) -> bool {
+        self.head != self.tail
+    }
+
+    /// Forgets them all.
+    pub(super) fn forget(&mut self) {
+        self.head = self.tail;
+    }
+
+    /// Gives the memory back. None wait.
+    pub(super) fn free(&mut self) {
+        // SAFETY: null or ours, and not used again.
+        unsafe { memory::free(self.receives) };
+        self.receives = ptr::null_mut();
+    }
+
+    /// Whether the kernel has plenty to do.
+    #[inline(always)]
+    pub(super) fn is_plenty(&self) -> bool {
+        self.any() || self.ready >= TURN / 2
+    }
+}
+
+impl Operations {
+    /// Keeps a receive for later; false: there is no room.
+    pub(super) fn hold(&mut self, entry: &Entry, generation: u32) -> bool {
+        let held = &mut self.held;
+        if held.tail.wrapping_sub(held.head) >= ROOM {
+            return false;
+        }
+        if held.receives.is_null() {
+            let Ok(receives) = memory::array_zeroed(ROOM as usize) else { return false };
+            held.receives = receives.as_ptr();
+        }
+        let &Entry { data, address, length, fd, flags, .. } = entry;
+        // SAFETY: an index within the array.
+        unsafe {
+            held.receives.add((held.tail % ROOM) as usize).write(Receive {
+                data,
+                address,
+                length,
+                fd,
+                generation,
+                flags,
+            });
+        }
+        held.tail = held.tail.wrapping_add(1);
+        true
+    }
+
+    /// Begins so many of those that wait, the first ones, as far as the kernel takes them.
+    pub(super) fn release(&mut self, many: u32) {
+        for _ in 0..many {
+            if !self.held.any() {
+                return;
+            }
+            // SAFETY: an index within the array, of one that was put there.
+            let &Receive { data, address, length, fd, generation, flags } =
+                unsafe { &*self.held.receives.add((self.held.head % ROOM) as usize) };
+            let entry = Entry { opcode: ring::RECEIVE, flags, fd, address, length, data, ..Entry::default() };
+            let Some(place) = self.push(entry) else { return };
+            self.generations[place] = generation;
+            self.held.head = self.held.head.wrapping_add(1);
+            self.held.given += 1;
+        }
+    }
+
+    /// To be called before each turn of the loop in the kernel: begins what is its share. How many completions the kernel may
+    /// wait for: none while some are left.
+    pub(super) fn take_turn(&mut self) -> u32 {
+        let (ended, given) = (self.held.ended, self.held.given);
+        (self.held.ended, self.held.given) = (0, 0);
+        self.held.ready = ended.saturating_sub(given);
+        if !self.held.any() {
+            return 1;
+        }
+        let share = TURN.saturating_sub(self.held.ready);
+        self.with_ring(|operations| {
+            operations.release(share);
+            Some(())
+        });
+        u32::from(!self.held.any())
+    }
+}
