@@ -10,7 +10,7 @@ use super::ending::finish;
 use super::{Scheduler, sanitizers};
 use crate::arch::{self, slot};
 use crate::coroutine::{Context, Coroutine, State};
-use crate::stack::{Kind, shared};
+use crate::stack::{Kind, own, shared};
 use crate::sys::Result;
 
 /// From this many coroutines on, what they touch does not stay near the CPU, and fetching it ahead pays.
@@ -254,8 +254,8 @@ pub(super) unsafe fn prepare(coroutine: *mut Coroutine) {
         if (*coroutine).kind == Kind::Caller {
             (*rest).stack.mark_bottom();
         }
-        // Right above an own stack is the rest.
-        let top = if (*coroutine).kind == Kind::Own { rest.cast() } else { (*rest).stack.top() };
+        // Above an own stack is the rest.
+        let top = if (*coroutine).kind == Kind::Own { own::first_frame(rest.cast()) } else { (*rest).stack.top() };
         (*coroutine).sp = arch::prepare(top, start, coroutine.cast(), (*coroutine).sp as usize);
     }
 }

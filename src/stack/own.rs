@@ -22,6 +22,11 @@ pub const MAX: usize = 1 << 40;
 /// Bytes above each stack that are its coroutine's, and go with the stack.
 pub const HEAD: usize = 128;
 
+/// Stacks begin at so many different places in their pages, a cache line apart. Were they all alike, the lines that many
+/// parked coroutines need would compete for few places of the caches.
+const PLACES: usize = 8;
+const LINE: usize = 64;
+
 const CLASSES: usize = (MAX / MIN).ilog2() as usize + 1;
 
 /// Freed stacks of one size that keep their pages.
@@ -75,8 +80,15 @@ pub struct Stacks {
 /// The usable size of a stack for a program that asks for `size` bytes.
 pub fn rounded(size: usize) -> Result<usize> {
     let spare = page_size() - HEAD;
-    let power = size.saturating_sub(spare).max(MIN).max(page_size());
+    let power = size.saturating_sub(spare - (PLACES - 1) * LINE).max(MIN).max(page_size());
     if size > MAX { Err(Errno(libc::EINVAL)) } else { Ok(power.next_power_of_two() + spare) }
+}
+
+/// Where the first frame ends on the stack whose end is `top`. From one stack of a slab to the next the number of its page
+/// changes by twice an odd number.
+#[inline(always)]
+pub fn first_frame(top: *mut u8) -> *mut u8 {
+    top.wrapping_sub((top as usize >> 13) % PLACES * LINE)
 }
 
 /// What is beyond the power of two is less than that.
