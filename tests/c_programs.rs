@@ -6,16 +6,16 @@
 //! Those that compare what calls return with what libc's own return (tests/c/same.h) are built and run without the library
 //! first.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use harness::processor;
 use harness::program::{Machine, Mode, Program};
 use harness::report::{Outcome, Report, Try};
 use harness::run::{Patience, limit_descriptors, run};
-use harness::{has_command, make, scratch};
+use harness::{Once, has_command, make, scratch};
 
 /// What a program exits with when the machine lacks what it needs.
 const SKIPPED: i32 = 77;
@@ -24,13 +24,30 @@ fn main() {
     let report = Report::from_args();
     let programs = Program::all();
     assert!(!programs.is_empty(), "no test programs");
-    test_machine(&report, &programs, Machine::Native);
+    let mut cases = cases(&report, &programs, Machine::Native);
+    if !cases.is_empty() {
+        make(&["lib"]);
+    }
+    let mut cross = Vec::new();
     if std::env::consts::ARCH == "x86_64" {
         match cross_tools_missing() {
-            None => test_machine(&report, &programs, Machine::Aarch64),
+            None => cross = self::cases(&report, &programs, Machine::Aarch64),
             Some(missing) => report.add("aarch64", Outcome::Skipped(missing), Duration::ZERO),
         }
     }
+    std::thread::scope(|scope| {
+        if !cross.is_empty() {
+            // Ready by the time that its first program is to be linked, or nearly so.
+            scope.spawn(cross_library);
+        }
+        cases.append(&mut cross);
+        Report::in_parallel(8 * processor::count(), &cases, |case| {
+            report.try_twice(&case.name, |this_try| {
+                test(case, this_try, &scratch(&format!("programs/{}", case.name.replace(' ', "/"))))
+            });
+        });
+    });
+    Program::remove_objects();
     report.finish()
 }
 
@@ -45,34 +62,43 @@ fn cross_tools_missing() -> Option<String> {
     (!core.is_dir()).then(|| format!("needs `rustup target add {}`", Machine::TRIPLE))
 }
 
-fn test_machine(report: &Report, programs: &[Program], machine: Machine) {
-    let name = |program: &Program, mode: Mode| format!("{} {} {}", program.name, machine.name(), mode.name());
-    let cases: Vec<(&Program, Mode)> = programs
-        .iter()
-        .flat_map(|program| program.modes(machine).into_iter().map(move |mode| (program, mode)))
-        .filter(|(program, mode)| report.is_wanted(&name(program, *mode)))
-        .collect();
-    if cases.is_empty() {
-        return;
-    }
-    match machine {
-        Machine::Native => make(&["lib"]),
-        Machine::Aarch64 => make(&["lib", &format!("TRIPLE={}", Machine::TRIPLE)]),
-    }
-    Report::in_parallel(&cases, |(program, mode)| {
-        let name = name(program, *mode);
-        report.try_twice(&name, |this_try| {
-            test(program, machine, *mode, this_try, &scratch(&format!("programs/{}", name.replace(' ', "/"))))
-        });
+/// The library for aarch64, made by whoever is the first to need it.
+fn cross_library() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let _turn = processor::take();
+        make(&["lib", &format!("TRIPLE={}", Machine::TRIPLE)])
     });
 }
 
+/// A program in one of the ways to use the library.
+struct Case<'a> {
+    name: String,
+    program: &'a Program,
+    machine: Machine,
+    mode: Mode,
+}
+
+fn cases<'a>(report: &Report, programs: &'a [Program], machine: Machine) -> Vec<Case<'a>> {
+    let of_program = |program: &'a Program| {
+        program.modes(machine).into_iter().map(move |mode| {
+            let name = format!("{} {} {}", program.name, machine.name(), mode.name());
+            Case { name, program, machine, mode }
+        })
+    };
+    programs.iter().flat_map(of_program).filter(|case| report.is_wanted(&case.name)).collect()
+}
+
 /// Builds and runs a program in `folder`.
-fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Outcome {
+fn test(case: &Case, this_try: Try, folder: &Path) -> Outcome {
+    let Case { program, machine, mode, .. } = *case;
     if let Some(missing) = program.missing() {
         return Outcome::Skipped(format!("needs {missing}"));
     }
-    let said = match program.compares.then(|| said_plain(program, machine, mode, this_try, folder)).transpose() {
+    if machine == Machine::Aarch64 {
+        cross_library();
+    }
+    let said = match program.compares.then(|| said_plain(case, this_try, folder)).transpose() {
         Ok(said) => said,
         Err(outcome) => return outcome,
     };
@@ -87,7 +113,7 @@ fn test(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: 
     if let Some(said) = said {
         command.env(TRANSCRIPT, said);
     }
-    let outcome = run_program(program, machine, command, this_try, folder);
+    let outcome = run_program(case, command, this_try, folder);
     if let Outcome::Passed = outcome {
         // Of hundreds of binaries only those of failures are worth keeping.
         let _ = std::fs::remove_dir_all(folder);
@@ -102,27 +128,26 @@ type Said = Result<PathBuf, Outcome>;
 
 /// What the program says without the library, in a file: once for the modes in which that is the same program. A second
 /// try has nothing to do with the first.
-fn said_plain(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Said {
-    static SAID: Mutex<BTreeMap<String, Arc<OnceLock<Said>>>> = Mutex::new(BTreeMap::new());
+fn said_plain(case: &Case, this_try: Try, folder: &Path) -> Said {
+    static SAID: Once<Said> = Once::new();
     if this_try == Try::Second {
-        return say_plain(program, machine, mode, this_try, &folder.join("without"));
+        return say_plain(case, this_try, &folder.join("without"));
     }
-    let kind = match mode {
-        Mode::Fortify | Mode::Static => mode.name(),
+    let kind = match case.mode {
+        Mode::Fortify | Mode::Static => case.mode.name(),
         Mode::Shared | Mode::Archive | Mode::Ring => "usual",
     };
-    let name = format!("plain/{}/{}/{kind}", program.name, machine.name());
-    let said = SAID.lock().expect("no panic while held").entry(name.clone()).or_default().clone();
-    said.get_or_init(|| say_plain(program, machine, mode, this_try, &scratch(&name))).clone()
+    let name = format!("plain/{}/{}/{kind}", case.program.name, case.machine.name());
+    SAID.get(&name, || say_plain(case, this_try, &scratch(&name)))
 }
 
-fn say_plain(program: &Program, machine: Machine, mode: Mode, this_try: Try, folder: &Path) -> Said {
+fn say_plain(case: &Case, this_try: Try, folder: &Path) -> Said {
     std::fs::create_dir_all(folder).expect("scratch folder");
-    let binary = program.build_plain(machine, mode, folder).map_err(Outcome::Failed)?;
+    let binary = case.program.build_plain(case.machine, case.mode, folder).map_err(Outcome::Failed)?;
     let said = folder.join("said");
-    let mut command = machine.command(&binary);
+    let mut command = case.machine.command(&binary);
     command.env(TRANSCRIPT, &said);
-    match run_program(program, machine, command, this_try, folder) {
+    match run_program(case, command, this_try, folder) {
         Outcome::Passed => {
             let _ = std::fs::remove_file(binary);
             Ok(said)
@@ -132,11 +157,13 @@ fn say_plain(program: &Program, machine: Machine, mode: Mode, this_try: Try, fol
 }
 
 /// Runs what has been built of a program.
-fn run_program(program: &Program, machine: Machine, mut command: Command, this_try: Try, folder: &Path) -> Outcome {
+fn run_program(case: &Case, mut command: Command, this_try: Try, folder: &Path) -> Outcome {
+    let Case { program, machine, .. } = *case;
     command.current_dir(folder);
     if !limit_descriptors(&mut command, program.descriptors) {
         return Outcome::Skipped("may not open that many descriptors here".to_string());
     }
+    let _turn = program.is_busy.then(processor::take);
     let (slower, longer) = if machine == Machine::Native { (1, 1) } else { (4, 5) };
     let patience = Patience::now(slower, this_try);
     patience.tell(&mut command);

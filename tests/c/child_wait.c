@@ -1,3 +1,4 @@
+// busy: much
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * dyco_signal_waitchild: results, statuses and timeouts; hundreds at once; any child; what ends a wait early.

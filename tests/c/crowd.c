@@ -1,3 +1,4 @@
+// busy: much
 // modes: shared
 // arch: x86_64
 // timeout: 120

@@ -1,3 +1,4 @@
+// busy: much
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * Lengths that no buffer has: one call moves at most 0x7ffff000 bytes, as Linux has it; what is longer than any address

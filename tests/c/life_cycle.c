@@ -1,3 +1,4 @@
+// busy: much
 // timeout: 90
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *

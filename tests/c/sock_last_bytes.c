@@ -1,3 +1,4 @@
+// busy: much
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * A peer that sends and closes at once, just while a coroutine looks for something to receive: what it sent is received

@@ -1,3 +1,4 @@
+// busy: much
 // timeout: 60
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *

@@ -1,3 +1,4 @@
+// busy: much
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * Coroutines on shared stacks do not see each other: each finds its locals as it left them, at the same addresses, at

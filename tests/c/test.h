@@ -11,6 +11,7 @@
  *   // needs: gdb valgrind                     skipped where a command is missing
  *   // nofile: 25000                           descriptors it needs (RLIMIT_NOFILE)
  *   // flags: -O0 -fno-inline                  added for the compiler
+ *   // busy: much                              it keeps a processor busy: no more of these at a time than there are
  */
 #ifndef DYCO_TEST_H
 #define DYCO_TEST_H

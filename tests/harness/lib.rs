@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests share: where things are, and the library under test.
 
+pub mod processor;
 pub mod program;
 pub mod report;
 pub mod run;
 pub mod server;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The project's folder.
 pub fn root() -> &'static Path {
@@ -35,6 +37,21 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("scratch folder");
     folder
+}
+
+/// What is done once for each name, by whoever is the first to need it.
+pub struct Once<T>(Mutex<BTreeMap<String, Arc<OnceLock<T>>>>);
+
+impl<T: Clone> Once<T> {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Once<T> {
+        Once(Mutex::new(BTreeMap::new()))
+    }
+
+    pub fn get(&self, name: &str, make: impl FnOnce() -> T) -> T {
+        let cell = self.0.lock().expect("no panic while held").entry(name.to_string()).or_default().clone();
+        cell.get_or_init(make).clone()
+    }
 }
 
 /// Whether the command is on the PATH.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C and C++ test programs: what their directives ask for, and how they are built.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{has_command, root, target_dir};
+use crate::{Once, has_command, processor, root, scratch, target_dir};
 
 /// How a program is compiled and linked.
 #[derive(Clone, Copy, PartialEq)]
@@ -98,11 +99,14 @@ pub struct Program {
     /// It compares what calls return with what they return in a program without the library (tests/c/same.h).
     pub compares: bool,
     pub limit: Duration,
+    pub is_busy: bool,
+    /// Of its source.
+    length: usize,
     pub descriptors: Option<u64>,
 }
 
 impl Program {
-    /// Every tests/c/*.c and tests/cpp/*.cpp.
+    /// Every tests/c/*.c and tests/cpp/*.cpp; first those that may take longest, so that nothing long is left at the end.
     pub fn all() -> Vec<Program> {
         let mut sources: Vec<PathBuf> = ["c", "cpp"]
             .iter()
@@ -112,7 +116,9 @@ impl Program {
             .filter(|path| path.extension().is_some_and(|extension| extension == "c" || extension == "cpp"))
             .collect();
         sources.sort();
-        sources.into_iter().map(Program::new).collect()
+        let mut programs: Vec<Program> = sources.into_iter().map(Program::new).collect();
+        programs.sort_by_key(|program| Reverse((program.compares, program.limit, program.length)));
+        programs
     }
 
     fn new(source: PathBuf) -> Program {
@@ -134,6 +140,8 @@ impl Program {
             flags: words("flags"),
             compares: text.contains("same_start();"),
             limit: Duration::from_secs(number("timeout").unwrap_or(30)),
+            is_busy: !words("busy").is_empty(),
+            length: text.len(),
             descriptors: number("nofile"),
             source,
         }
@@ -167,45 +175,63 @@ impl Program {
 
     /// Builds it in `folder`, and returns where it is, or what the compiler says.
     pub fn build(&self, machine: Machine, mode: Mode, folder: &Path) -> Result<PathBuf, String> {
+        let mut gcc = Command::new(machine.compiler(self.cpp));
+        gcc.args(&self.flags).arg(self.object(machine, mode, false)?);
         let library = machine.library_dir();
-        self.compile(machine, mode, &folder.join(mode.name()), |command| match mode {
+        match mode {
             Mode::Shared | Mode::Fortify | Mode::Ring => {
-                command.arg("-L").arg(&library).arg(format!("-Wl,-rpath,{}", library.display())).arg("-ldyco");
+                gcc.arg("-L").arg(&library).arg(format!("-Wl,-rpath,{}", library.display())).arg("-ldyco");
             }
             Mode::Archive | Mode::Static => {
-                command.arg(library.join("libdyco.a"));
+                gcc.arg(library.join("libdyco.a"));
             }
-        })
+        }
+        link(gcc, mode, folder.join(mode.name()))
     }
 
     /// Builds it without the library.
     pub fn build_plain(&self, machine: Machine, mode: Mode, folder: &Path) -> Result<PathBuf, String> {
-        self.compile(machine, mode, &folder.join("plain"), |command| {
-            command.arg("-DPLAIN");
+        let mut gcc = Command::new(machine.compiler(self.cpp));
+        gcc.args(&self.flags).arg(self.object(machine, mode, true)?);
+        link(gcc, mode, folder.join("plain"))
+    }
+
+    /// Compiles it, once for the modes that differ in the linker's work only.
+    fn object(&self, machine: Machine, mode: Mode, plain: bool) -> Result<PathBuf, String> {
+        static OBJECTS: Once<Result<PathBuf, String>> = Once::new();
+        let kind = match (mode == Mode::Fortify, plain) {
+            (false, false) => "usual",
+            (true, false) => "fortify",
+            (false, true) => "plain",
+            (true, true) => "plain_fortify",
+        };
+        let name = format!("{OBJECTS_FOLDER}/{}/{}/{kind}", self.name, machine.name());
+        OBJECTS.get(&name, || {
+            let object = scratch(&name).join("program.o");
+            let mut gcc = Command::new(machine.compiler(self.cpp));
+            gcc.args(["-g", "-Wall", "-Wextra", "-Werror", "-c"]);
+            gcc.args([if self.cpp { "-std=c++17" } else { "-std=gnu11" }, "-pthread"]);
+            gcc.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
+            // What libc does is the same however its caller is compiled, which is quick with little optimisation.
+            gcc.args(if plain { &["-O1", "-DPLAIN"][..] } else { &["-O2"] });
+            if mode == Mode::Fortify {
+                gcc.args(["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]);
+            }
+            processor::compile(gcc.args(&self.flags).arg(&self.source).arg("-o").arg(&object)).map(|()| object)
         })
     }
 
-    fn compile(
-        &self,
-        machine: Machine,
-        mode: Mode,
-        output: &Path,
-        link: impl Fn(&mut Command),
-    ) -> Result<PathBuf, String> {
-        let mut command = Command::new(machine.compiler(self.cpp));
-        command.args(["-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
-        command.args([if self.cpp { "-std=c++17" } else { "-std=gnu11" }, "-pthread"]);
-        command.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
-        if mode == Mode::Fortify {
-            command.args(["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]);
-        }
-        if mode == Mode::Static {
-            command.arg("-static");
-        }
-        command.args(&self.flags).arg(&self.source).arg("-o").arg(output);
-        link(&mut command);
-        let result = command.args(["-ldl", "-lm"]).output().map_err(|error| format!("{command:?}: {error}"))?;
-        let says = String::from_utf8_lossy(&result.stderr);
-        if result.status.success() { Ok(output.to_path_buf()) } else { Err(format!("{command:?}\n{says}")) }
+    /// Removes what only building needs.
+    pub fn remove_objects() {
+        let _ = fs::remove_dir_all(scratch(OBJECTS_FOLDER));
     }
+}
+
+const OBJECTS_FOLDER: &str = "objects";
+
+fn link(mut gcc: Command, mode: Mode, program: PathBuf) -> Result<PathBuf, String> {
+    if mode == Mode::Static {
+        gcc.arg("-static");
+    }
+    processor::compile(gcc.args(["-pthread", "-ldl", "-lm", "-o"]).arg(&program)).map(|()| program)
 }

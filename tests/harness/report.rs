@@ -87,11 +87,9 @@ impl Report {
         }
     }
 
-    /// Calls `each` with every item, on as many threads as there are CPUs.
-    pub fn in_parallel<T: Sync>(items: &[T], each: impl Fn(&T) + Sync) {
+    /// Calls `each` with every item, in this order, on so many threads.
+    pub fn in_parallel<T: Sync>(threads: usize, items: &[T], each: impl Fn(&T) + Sync) {
         let next = AtomicUsize::new(0);
-        // Most programs mostly wait.
-        let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
