@@ -1,6 +1,3 @@
-/* ---- Version ------------------------------------------------------------
- */
-
 /*
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -183,6 +180,9 @@ typedef void (*proc_coroutine)(void *arg);
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/* ---- Version ------------------------------------------------------------
+ */
 
 /**
  * The version of the library that the program runs with, as "v3.0.0".

@@ -53,7 +53,7 @@ impl Section {
         for line in header.split_inclusive('\n') {
             if line.starts_with("/**") {
                 comment = offset;
-            } else if line.contains(&call) && !line.starts_with(" *") {
+            } else if line.contains(&call) && !line.starts_with([' ', '/']) {
                 return comment;
             }
             offset += line.len();
