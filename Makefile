@@ -9,7 +9,8 @@
 #   make header       write include/dyco_coroutine.h anew from src/capi/
 #   make clean
 #
-# HOOK=no leaves the libc names alone, SSL=no leaves the TLS calls out. TRIPLE=aarch64-unknown-linux-gnu builds for another machine.
+# HOOK=no leaves the libc names alone, SSL=no leaves the TLS calls out. TRIPLE=aarch64-unknown-linux-gnu builds for
+# another machine. CARGO="cargo --frozen" builds without the network, after `cargo fetch` or from vendored crates.
 
 VERSION = 3.0.0
 PREFIX = /usr/local
@@ -57,8 +58,10 @@ lib: $(shared) $(static)
 
 # What cargo built, under the names that programs use. The archive becomes one object that shows the header's names and
 # the hooks, and nothing of Rust's; the hooks are weak, because a static program may hold libc's own definition as well.
+# Nor does anything say where it was built: another folder gives the same bytes.
 $(shared): $(sources)
-	$(CARGO) build --release $(cargo_flags) --package dyco
+	@tools/check-rust.sh $(CARGO)
+	$(CARGO) rustc --release $(cargo_flags) --package dyco --lib -- --remap-path-prefix='$(CURDIR)'=.
 	mkdir -p $(lib)
 	$(gnu)ld -r -u dyco_version $(built)/libdyco.a -o $(lib)/dyco.o
 	$(gnu)objcopy --wildcard --keep-global-symbol='dyco_*' --keep-global-symbols=tools/hooks.list --localize-hidden \
@@ -72,7 +75,7 @@ $(static): $(shared)
 
 bin/%_example: c_examples/%.c include/dyco_coroutine.h $(shared)
 	@mkdir -p bin
-	$(CC) $(CFLAGS) -Iinclude $< -o $@ -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco $(libraries)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude $< -o $@ $(LDFLAGS) -L$(lib) -Wl,-rpath,$(abspath $(lib)) -ldyco $(libraries)
 bin/ssl_%: libraries = -lssl -lcrypto
 bin/network_example: libraries = -lhiredis
 bin/curl_example: libraries = -lcurl

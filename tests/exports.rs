@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use harness::{library_dir, make_with, read, scratch};
+use harness::{library_dir, make_with, read, root, scratch};
 
 /// What a command prints, which must succeed.
 fn printed(command: &mut Command) -> String {
@@ -78,11 +78,26 @@ fn archive_defines_the_same_and_the_hooks_are_weak() {
     assert_eq!(symbols.lines().filter(|line| line.contains(' ')).count(), hooked().len() + declared().len());
 }
 
+/// A build in another folder gives the same bytes.
+#[test]
+fn they_do_not_say_where_they_were_built() {
+    for name in ["libdyco.so", "libdyco.a"] {
+        let bytes = std::fs::read(library_dir().join(name)).expect(name);
+        let place = root().to_str().expect("UTF-8");
+        let found = bytes.windows(place.len()).any(|window| window == place.as_bytes());
+        assert!(!found, "{name} contains {place}");
+    }
+}
+
 #[test]
 fn it_is_named_for_its_abi_and_needs_libc_only() {
     let dynamic = printed(Command::new("readelf").args(["-dW"]).arg(library_dir().join("libdyco.so")));
     assert!(dynamic.contains("soname: [libdyco.so.3]"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    // Hardened as distributions want it: nothing writable that is executable, nothing bound late.
+    assert!(dynamic.contains("BIND_NOW") && !dynamic.contains("TEXTREL"), "{dynamic}");
+    let segments = printed(Command::new("readelf").args(["-lW"]).arg(library_dir().join("libdyco.so")));
+    assert!(segments.contains("GNU_RELRO") && !segments.contains("RWE"), "{segments}");
     for needed in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
         assert!(needed.contains("[libc.so.6]") || needed.contains("[ld-linux"), "{needed}");
     }

@@ -62,15 +62,11 @@ if [ -n "$packages" ]; then
     quietly $root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
 fi
 
-wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-get_rust="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
 if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
 fi
-command -v cargo >/dev/null || fail "Rust is missing; get it with: $get_rust"
+tools/check-rust.sh cargo || exit 1
 rust=$(cargo --version | cut -d' ' -f2)
-printf '%s\n%s\n' "$wanted" "$rust" | sort -V -C ||
-    fail "Rust $rust is too old, $wanted is needed; get it with: $get_rust"
 
 # --- build and install ------------------------------------------------------
 
