@@ -397,7 +397,8 @@ int dyco_coroutine_isasymmetric(int cid);
  * @param totalsize how many: at least 1
  * @param stacksize bytes of the stack of each; 0: they run on the shared
  *                  stack
- * @return the pool, or NULL and errno: EINVAL; ENOMEM
+ * @return the pool, or NULL and errno: EINVAL totalsize is less than 1, or
+ *         stacksize absurd; ENOMEM
  */
 dyco_coropool *dyco_coropool_create(int totalsize, size_t stacksize);
 
@@ -725,7 +726,7 @@ int dyco_signal_wait(struct signalfd_siginfo *sinfo, int timeout);
  * The descriptor is an ordinary blocking one: O_NONBLOCK need not be set,
  * and if the program sets it, the dyco_* calls wait all the same.
  *
- * Returns the descriptor, or -1 with errno set as by socket(2).
+ * @return the descriptor, or -1 with errno set as by socket(2).
  */
 int dyco_socket(int domain, int type, int protocol);
 
@@ -733,14 +734,14 @@ int dyco_socket(int domain, int type, int protocol);
  * As close(2). Coroutines of any thread that wait for fd are woken; their
  * calls fail with EBADF.
  *
- * Returns 0, or -1 with errno set as by close(2).
+ * @return 0, or -1 with errno set as by close(2).
  */
 int dyco_close(int fd);
 
 /**
  * As accept(2), except that only the calling coroutine waits.
  *
- * Returns the connection's descriptor, or -1 with errno set as by accept(2);
+ * @return the connection's descriptor, or -1 with errno set as by accept(2);
  * EAGAIN when SO_RCVTIMEO of the listener is over.
  */
 int dyco_accept(int fd, struct sockaddr *addr, socklen_t *addrlen);
@@ -749,7 +750,7 @@ int dyco_accept(int fd, struct sockaddr *addr, socklen_t *addrlen);
  * As connect(2), except that only the calling coroutine waits: as long as
  * the kernel tries, or until SO_SNDTIMEO is over, which is EINPROGRESS.
  *
- * Returns 0, or -1 with errno set as by connect(2).
+ * @return 0, or -1 with errno set as by connect(2).
  */
 int dyco_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
 
@@ -760,7 +761,7 @@ int dyco_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
  * that were sent before an error or before SO_SNDTIMEO was over. With
  * MSG_DONTWAIT it does not wait.
  *
- * Returns how many bytes were sent, or -1 with errno set as by send(2);
+ * @return how many bytes were sent, or -1 with errno set as by send(2);
  * EAGAIN when SO_SNDTIMEO is over and nothing was sent.
  */
 ssize_t dyco_send(int fd, const void *buf, size_t len, int flags);
@@ -769,7 +770,7 @@ ssize_t dyco_send(int fd, const void *buf, size_t len, int flags);
  * As recv(2), except that only the calling coroutine waits: until something
  * has come, or until SO_RCVTIMEO is over. With MSG_DONTWAIT it does not wait.
  *
- * Returns how many bytes were received, 0 at the end of a stream, or -1 with
+ * @return how many bytes were received, 0 at the end of a stream, or -1 with
  * errno set as by recv(2); EAGAIN when SO_RCVTIMEO is over.
  */
 ssize_t dyco_recv(int fd, void *buf, size_t len, int flags);
@@ -777,7 +778,7 @@ ssize_t dyco_recv(int fd, void *buf, size_t len, int flags);
 /**
  * As sendto(2), except that only the calling coroutine waits; see dyco_send.
  *
- * Returns how many bytes were sent, or -1 with errno set as by sendto(2).
+ * @return how many bytes were sent, or -1 with errno set as by sendto(2).
  */
 ssize_t dyco_sendto(int fd,
                     const void *buf,
@@ -790,7 +791,7 @@ ssize_t dyco_sendto(int fd,
  * As recvfrom(2), except that only the calling coroutine waits; see
  * dyco_recv. addr and addrlen may be NULL.
  *
- * Returns how many bytes were received, or -1 with errno set as by
+ * @return how many bytes were received, or -1 with errno set as by
  * recvfrom(2).
  */
 ssize_t dyco_recvfrom(int fd,
@@ -852,6 +853,29 @@ const char *dyco_hook_missing(int index);
  * @return how they were: 1 on, 0 off
  */
 int dyco_hook_enable(int on);
+
+/**
+ * Whether calls that read, write, open, look at or sync files on disk
+ * wait in their coroutine only, in the calling thread: read(), write(),
+ * pread(), pwrite() and their vector forms, fsync(), fdatasync(), open(),
+ * stat() and their kin, by these names. Helper threads make them; what is
+ * in the page cache already is read at once.
+ *
+ * Off at first, because programs hold locks across such calls: for a plain
+ * mutex others of the thread wait in their coroutines, but a recursive one
+ * lets them in, and other kinds they would wait for for ever. Without it,
+ * and in signal handlers, the thread waits.
+ *
+ * A coroutine that is ended from outside while a helper makes its call
+ * waits for the end of it, and so does who ends it.
+ *
+ * The setting goes with the thread's scheduler, which is made if need be.
+ * In a library without hooks it means nothing.
+ *
+ * @param on 0 or not
+ * @return whether it was on before, 0 or 1; or -1 and errno: ENOMEM
+ */
+int dyco_hook_files(int on);
 
 /* ---- Channels -----------------------------------------------------------
  * A channel holds one message. Any number of coroutines of a thread may
@@ -1131,29 +1155,6 @@ int dyco_semaphore_signal(dyco_semaphore *sem);
  *         the parent's affair; ENOMEM, EMFILE, ENFILE func will not run
  */
 int dyco_offload(proc_coroutine func, void *arg, int timeout);
-
-/**
- * Whether calls that read, write, open, look at or sync files on disk
- * wait in their coroutine only, in the calling thread: read(), write(),
- * pread(), pwrite() and their vector forms, fsync(), fdatasync(), open(),
- * stat() and their kin, by these names. Helper threads make them; what is
- * in the page cache already is read at once.
- *
- * Off at first, because programs hold locks across such calls: for a plain
- * mutex others of the thread wait in their coroutines, but a recursive one
- * lets them in, and other kinds they would wait for for ever. Without it,
- * and in signal handlers, the thread waits.
- *
- * A coroutine that is ended from outside while a helper makes its call
- * waits for the end of it, and so does who ends it.
- *
- * The setting goes with the thread's scheduler, which is made if need be.
- * In a library without hooks it means nothing.
- *
- * @param on 0 or not
- * @return whether it was on before, 0 or 1; or -1 and errno: ENOMEM
- */
-int dyco_hook_files(int on);
 
 /**
  * Sets how many helper threads the process may have for each kind of work

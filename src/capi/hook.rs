@@ -14,7 +14,8 @@
 use core::ffi::{c_char, c_int};
 use core::ptr;
 
-use crate::io::hooks;
+use super::number;
+use crate::io::{files, hooks};
 
 /// Tells whether this program reaches the hooks: whether it, and the
 /// libraries that it is linked with, find our definitions first.
@@ -59,4 +60,28 @@ pub extern "C" fn dyco_hook_missing(index: c_int) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_hook_enable(on: c_int) -> c_int {
     hooks::enable(on != 0).into()
+}
+
+/// Whether calls that read, write, open, look at or sync files on disk
+/// wait in their coroutine only, in the calling thread: read(), write(),
+/// pread(), pwrite() and their vector forms, fsync(), fdatasync(), open(),
+/// stat() and their kin, by these names. Helper threads make them; what is
+/// in the page cache already is read at once.
+///
+/// Off at first, because programs hold locks across such calls: for a plain
+/// mutex others of the thread wait in their coroutines, but a recursive one
+/// lets them in, and other kinds they would wait for for ever. Without it,
+/// and in signal handlers, the thread waits.
+///
+/// A coroutine that is ended from outside while a helper makes its call
+/// waits for the end of it, and so does who ends it.
+///
+/// The setting goes with the thread's scheduler, which is made if need be.
+/// In a library without hooks it means nothing.
+///
+/// @param on 0 or not
+/// @return whether it was on before, 0 or 1; or -1 and errno: ENOMEM
+#[unsafe(no_mangle)]
+pub extern "C" fn dyco_hook_files(on: c_int) -> c_int {
+    number(files::set(on != 0))
 }

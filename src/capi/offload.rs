@@ -14,8 +14,8 @@
 use core::ffi::{c_int, c_void};
 
 use super::types::proc_coroutine;
-use super::{fail, number, status};
-use crate::io::{files, offload};
+use super::{fail, status};
+use crate::io::offload;
 use crate::sys::Errno;
 
 /// Runs func(arg) on a helper thread and waits until it has returned. Only
@@ -52,30 +52,6 @@ pub extern "C" fn dyco_offload(func: proc_coroutine, arg: *mut c_void, timeout: 
         Some(func) => status(offload::run(func, arg, timeout)),
         None => fail(Errno(libc::EINVAL)),
     }
-}
-
-/// Whether calls that read, write, open, look at or sync files on disk
-/// wait in their coroutine only, in the calling thread: read(), write(),
-/// pread(), pwrite() and their vector forms, fsync(), fdatasync(), open(),
-/// stat() and their kin, by these names. Helper threads make them; what is
-/// in the page cache already is read at once.
-///
-/// Off at first, because programs hold locks across such calls: for a plain
-/// mutex others of the thread wait in their coroutines, but a recursive one
-/// lets them in, and other kinds they would wait for for ever. Without it,
-/// and in signal handlers, the thread waits.
-///
-/// A coroutine that is ended from outside while a helper makes its call
-/// waits for the end of it, and so does who ends it.
-///
-/// The setting goes with the thread's scheduler, which is made if need be.
-/// In a library without hooks it means nothing.
-///
-/// @param on 0 or not
-/// @return whether it was on before, 0 or 1; or -1 and errno: ENOMEM
-#[unsafe(no_mangle)]
-pub extern "C" fn dyco_hook_files(on: c_int) -> c_int {
-    number(files::set(on != 0))
 }
 
 /// Sets how many helper threads the process may have for each kind of work

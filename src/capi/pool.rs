@@ -17,7 +17,8 @@ use crate::sys::{Errno, Result, errno};
 /// @param totalsize how many: at least 1
 /// @param stacksize bytes of the stack of each; 0: they run on the shared
 ///                  stack
-/// @return the pool, or NULL and errno: EINVAL; ENOMEM
+/// @return the pool, or NULL and errno: EINVAL totalsize is less than 1, or
+///         stacksize absurd; ENOMEM
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_coropool_create(totalsize: c_int, stacksize: usize) -> *mut dyco_coropool {
     pointer(pool_create(totalsize, stacksize, false))

@@ -15,7 +15,7 @@ use crate::sys::next;
 /// The descriptor is an ordinary blocking one: O_NONBLOCK need not be set,
 /// and if the program sets it, the dyco_* calls wait all the same.
 ///
-/// Returns the descriptor, or -1 with errno set as by socket(2).
+/// @return the descriptor, or -1 with errno set as by socket(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_socket(domain: c_int, r#type: c_int, protocol: c_int) -> c_int {
     socket::socket(domain, r#type, protocol, true)
@@ -24,7 +24,7 @@ pub extern "C" fn dyco_socket(domain: c_int, r#type: c_int, protocol: c_int) -> 
 /// As close(2). Coroutines of any thread that wait for fd are woken; their
 /// calls fail with EBADF.
 ///
-/// Returns 0, or -1 with errno set as by close(2).
+/// @return 0, or -1 with errno set as by close(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn dyco_close(fd: c_int) -> c_int {
     close::close(fd)
@@ -32,7 +32,7 @@ pub extern "C" fn dyco_close(fd: c_int) -> c_int {
 
 /// As accept(2), except that only the calling coroutine waits.
 ///
-/// Returns the connection's descriptor, or -1 with errno set as by accept(2);
+/// @return the connection's descriptor, or -1 with errno set as by accept(2);
 /// EAGAIN when SO_RCVTIMEO of the listener is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_accept(fd: c_int, addr: *mut sockaddr, addrlen: *mut socklen_t) -> c_int {
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn dyco_accept(fd: c_int, addr: *mut sockaddr, addrlen: *m
 /// As connect(2), except that only the calling coroutine waits: as long as
 /// the kernel tries, or until SO_SNDTIMEO is over, which is EINPROGRESS.
 ///
-/// Returns 0, or -1 with errno set as by connect(2).
+/// @return 0, or -1 with errno set as by connect(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_connect(fd: c_int, addr: *const sockaddr, addrlen: socklen_t) -> c_int {
     match current() {
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn dyco_connect(fd: c_int, addr: *const sockaddr, addrlen:
 /// that were sent before an error or before SO_SNDTIMEO was over. With
 /// MSG_DONTWAIT it does not wait.
 ///
-/// Returns how many bytes were sent, or -1 with errno set as by send(2);
+/// @return how many bytes were sent, or -1 with errno set as by send(2);
 /// EAGAIN when SO_SNDTIMEO is over and nothing was sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_send(fd: c_int, buf: *const c_void, len: size_t, flags: c_int) -> ssize_t {
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn dyco_send(fd: c_int, buf: *const c_void, len: size_t, f
 /// As recv(2), except that only the calling coroutine waits: until something
 /// has come, or until SO_RCVTIMEO is over. With MSG_DONTWAIT it does not wait.
 ///
-/// Returns how many bytes were received, 0 at the end of a stream, or -1 with
+/// @return how many bytes were received, 0 at the end of a stream, or -1 with
 /// errno set as by recv(2); EAGAIN when SO_RCVTIMEO is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_recv(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn dyco_recv(fd: c_int, buf: *mut c_void, len: size_t, fla
 
 /// As sendto(2), except that only the calling coroutine waits; see dyco_send.
 ///
-/// Returns how many bytes were sent, or -1 with errno set as by sendto(2).
+/// @return how many bytes were sent, or -1 with errno set as by sendto(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_sendto(
     fd: c_int,
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn dyco_sendto(
 /// As recvfrom(2), except that only the calling coroutine waits; see
 /// dyco_recv. addr and addrlen may be NULL.
 ///
-/// Returns how many bytes were received, or -1 with errno set as by
+/// @return how many bytes were received, or -1 with errno set as by
 /// recvfrom(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_recvfrom(
