@@ -13,9 +13,9 @@
 //! ```
 //!
 //! A scheduler belongs to its thread, and so do its coroutines; what threads share is `poller::descriptors`, and under the
-//! lock of `scheduler::registry` the inboxes, the helper threads and their jobs, and the children. Glossary: to *park* is to stop running until *unparked*; a *waiter* is a place
-//! where a coroutine waits; a *watch* is a descriptor waited for; a *slot* is a shared stack; a *generation* tells
-//! one life of a descriptor number from the next.
+//! lock of `scheduler::registry` the inboxes, the helper threads and their jobs, and the children. Glossary: to *park* is
+//! to stop running until *unparked*; a *waiter* is a place where a coroutine waits; a *watch* is a descriptor waited for;
+//! a *slot* is a shared stack; a *generation* tells one life of a descriptor number from the next.
 //!
 //! The crate does without std, whose own I/O would land in our hooks, and without `alloc`, whose allocations abort.
 
