@@ -126,6 +126,7 @@ fn may_go_by_ring(caller: Caller, fd: c_int) -> bool {
     snapshot.stream()
         && snapshot.known()
         && !snapshot.shared()
+        && !waits.is_impatient()
         && caller.current().has_company()
         && !waits.is_drained()
         && waits.deadline().is_ok()

@@ -211,7 +211,7 @@ impl Waits {
             return Ok(self.deadline);
         }
         let snapshot = descriptors::get(self.fd);
-        if self.heeds_nonblock && self.current.is_impatient(self.fd) {
+        if self.is_impatient() {
             return Err(EAGAIN);
         }
         if self.heeds_nonblock && is_nonblocking(self.fd, snapshot)? {
@@ -220,6 +220,12 @@ impl Waits {
         let timeout = if self.kind == Kind::Socket { timeout(self.fd, snapshot, self.direction) } else { 0 };
         self.deadline = if timeout == 0 { NEVER } else { clock::after(timeout) };
         Ok(self.deadline)
+    }
+
+    /// Whether the call is part of a try that must not wait.
+    #[inline]
+    pub fn is_impatient(&self) -> bool {
+        self.heeds_nonblock && self.current.is_impatient(self.fd)
     }
 
     /// What poll(2) says now; 0: not ready.
