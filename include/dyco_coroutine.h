@@ -179,7 +179,7 @@ typedef void (*proc_coroutine)(void *arg);
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /* ---- Version ------------------------------------------------------------
  */
@@ -1394,7 +1394,7 @@ int dyco_asymcpool_obtain(dyco_coropool *cp,
 void dyco_asymcpool_return(int cid);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* DYCO_COROUTINE_H */
