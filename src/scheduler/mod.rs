@@ -15,7 +15,7 @@
 //! | `stacks` | which stack a coroutine has |
 //! | `ready`, `table` | the ready queues; cids |
 //! | `asymmetric`, `pool` | coroutines that run when they are resumed; coroutines that are reused |
-//! | `registry`, `inbox` | all threads' schedulers, fork, and what they tell each other |
+//! | `registry`, `inbox`, `fork` | all threads' schedulers, what they tell each other, and what of them a forked child has |
 //! | `handlers`, `aside` | the signal handler that runs; waits of those that we do not know of, on alternate stacks |
 //! | `exceptions`, `sanitizers` | the C++ runtime; AddressSanitizer and ThreadSanitizer |
 //! | `overflow`, `deadlock`, `blocked` | the reports that go to stderr |
@@ -41,6 +41,7 @@ mod deadlock;
 mod ending;
 mod exceptions;
 mod extras;
+mod fork;
 #[cfg(feature = "ssl")]
 mod glimpse;
 mod handlers;

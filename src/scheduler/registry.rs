@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All threads' schedulers: so that a thread's goes with the thread, closing a descriptor reaches every waiter, and a
-//! forked child starts clean.
+//! All threads' schedulers: so that a thread's goes with the thread, and closing a descriptor reaches every waiter.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
-use core::mem::replace;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{signalfd_siginfo, timespec};
 
-use super::handlers::is_in_handler;
 use super::inbox::{Closed, Inbox};
-use super::{Scheduler, children, helpers, run, sanitizers};
+use super::{Scheduler, fork, sanitizers};
 use crate::arch::slot;
-use crate::coroutine::{Coroutine, Wake};
-use crate::poller::{descriptors, epoll};
+use crate::coroutine::Wake;
+use crate::poller::epoll;
 use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::{Errno, Result};
 use crate::syscall_raw;
@@ -29,24 +26,19 @@ pub struct Place {
 struct Registry {
     lock: UnsafeCell<libc::pthread_mutex_t>,
     first: UnsafeCell<*mut Scheduler>,
-    /// The mask of the thread that forks, while it does.
-    forker_mask: UnsafeCell<Mask>,
 }
 
-// SAFETY: `first`, the places and the mask are touched under the lock only.
+// SAFETY: `first` and the places are touched under the lock only.
 unsafe impl Sync for Registry {}
 
-static REGISTRY: Registry = Registry {
-    lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
-    first: UnsafeCell::new(ptr::null_mut()),
-    forker_mask: UnsafeCell::new(0),
-};
+static REGISTRY: Registry =
+    Registry { lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER), first: UnsafeCell::new(ptr::null_mut()) };
 static IDS: AtomicI32 = AtomicI32::new(0);
 /// The thread-exit key plus one; 0 before the first scheduler.
 static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
 
 /// A signal mask as the kernel has it: libc's is sixteen times as large, and on a coroutine's stack.
-type Mask = u64;
+pub(super) type Mask = u64;
 
 /// All signals but libc's own two, 32 and 33.
 static ALL: Mask = !(0b11 << 31);
@@ -60,7 +52,7 @@ pub(super) fn locked<T>(action: impl FnOnce() -> T) -> T {
 }
 
 /// Blocks signals, locks, and returns the thread's mask as it was.
-fn lock() -> Mask {
+pub(super) fn lock() -> Mask {
     let mut before: Mask = 0;
     // SAFETY: both sets are valid; the mutex is a static one.
     unsafe {
@@ -79,7 +71,8 @@ unsafe fn take() {
     while unsafe { libc::pthread_mutex_timedlock(REGISTRY.lock.get(), &never) } != 0 {}
 }
 
-fn unlock(mask: &Mask) {
+/// Unlocks, and gives the thread the mask that [`lock`] has returned.
+pub(super) fn unlock(mask: &Mask) {
     // SAFETY: locked by this thread; the set is valid.
     unsafe {
         libc::pthread_mutex_unlock(REGISTRY.lock.get());
@@ -131,7 +124,7 @@ pub unsafe fn add(scheduler: *mut Scheduler) -> Result<()> {
                     0 => EXIT_KEY.store(key + 1, Relaxed),
                     errno => return Err(Errno(errno)),
                 }
-                libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
+                libc::pthread_atfork(Some(fork::prepare), Some(fork::parent), Some(fork::child));
             }
             match libc::pthread_setspecific(EXIT_KEY.load(Relaxed) - 1, scheduler.cast()) {
                 0 => {}
@@ -169,6 +162,20 @@ pub unsafe fn remove(scheduler: *mut Scheduler) {
             libc::pthread_setspecific(EXIT_KEY.load(Relaxed) - 1, ptr::null());
         }
     });
+}
+
+/// In a forked child: all others are unknown from now on. Null: this thread's is not there either.
+///
+/// # Safety
+/// Under the lock; `scheduler` is null, or was added.
+pub(super) unsafe fn keep_only(scheduler: *mut Scheduler) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        *REGISTRY.first.get() = scheduler;
+        if !scheduler.is_null() {
+            (*scheduler).registered = Place { next: ptr::null_mut(), previous: ptr::null_mut() };
+        }
+    }
 }
 
 /// Calls `each` for every scheduler.
@@ -233,103 +240,3 @@ unsafe extern "C" fn thread_exit(scheduler: *mut c_void) {
     // SAFETY: the key holds this thread's scheduler.
     unsafe { super::destroy(scheduler.cast()) };
 }
-
-unsafe extern "C" fn fork_prepare() {
-    let mask = lock();
-    // SAFETY: under the lock.
-    unsafe {
-        helpers::before_fork();
-        *REGISTRY.forker_mask.get() = mask;
-    }
-}
-
-/// Unlocks what [`fork_prepare`] has locked.
-fn fork_done() {
-    // SAFETY: under the lock.
-    let mask = unsafe { *REGISTRY.forker_mask.get() };
-    unlock(&mask);
-}
-
-unsafe extern "C" fn fork_parent() {
-    descriptors::forked();
-    // SAFETY: under the lock, since [`fork_prepare`].
-    unsafe { helpers::after_fork() };
-    fork_done();
-}
-
-/// In the child only the calling thread exists, and of its coroutines only the caller, if it is one. The other threads'
-/// schedulers are memory that nobody uses any more.
-unsafe extern "C" fn fork_child() {
-    descriptors::forked();
-    let scheduler: *mut Scheduler = slot::get().cast();
-    // SAFETY: the child's only thread; the mutex was locked by it.
-    unsafe {
-        *REGISTRY.first.get() = scheduler;
-        if !scheduler.is_null() {
-            (*scheduler).registered = Place { next: ptr::null_mut(), previous: ptr::null_mut() };
-        }
-        children::forked();
-        helpers::forked();
-        fork_done();
-        if !scheduler.is_null() {
-            (*scheduler).start_child();
-        }
-    }
-}
-
-impl Scheduler {
-    /// A set of its own for the child; the parent's is only closed, never changed: it is the same set.
-    ///
-    /// A signal handler may have forked in the middle of anything here, mostly to run another program. The loop does the rest
-    /// then, should the child go on.
-    fn start_child(&mut self) {
-        self.poller.close();
-        self.wake_fd.store(-1, Relaxed);
-        self.handled.close();
-        self.suspend_signals();
-        let survivor = self.running;
-        // SAFETY: this thread's scheduler; the coroutine that runs is valid.
-        unsafe {
-            if self.is_running && self.handler.is_set() && is_in_handler(self) {
-                self.forked = if survivor.is_null() { FORKED } else { (*survivor).cid };
-                self.interrupted = true;
-                self.budget = 0;
-                return;
-            }
-        }
-        self.go_on_as_child(survivor, !survivor.is_null());
-    }
-
-    /// What a signal handler that has forked has left to do.
-    #[cold]
-    pub(super) fn go_on_after_handler(&mut self) {
-        let cid = replace(&mut self.forked, 0);
-        let survivor = self.coroutines.find(cid).unwrap_or(ptr::null_mut());
-        let picked = self.picked;
-        self.poller.close();
-        self.go_on_as_child(survivor, cid != FORKED);
-        if !survivor.is_null() && picked == survivor {
-            self.picked = picked;
-        }
-        self.interrupted = self.stop || self.abort;
-    }
-
-    /// What the child's coroutines wait for is tried again. `alone`: there are no others than the survivor.
-    fn go_on_as_child(&mut self, survivor: *mut Coroutine, alone: bool) {
-        self.forked = 0;
-        self.lose_operations();
-        self.lose_jobs();
-        self.inbox.free();
-        if alone {
-            self.picked = ptr::null_mut();
-            self.end_all_but(survivor);
-            // What those promised who have ended is void.
-            self.epoch = run::next_epoch();
-        }
-        self.watch_anew();
-        self.budget = 0;
-    }
-}
-
-/// Instead of a cid: outside coroutines.
-const FORKED: i32 = -1;
