@@ -41,6 +41,7 @@ pub unsafe fn accept4(
         return call();
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
+    let mut emptied = false;
     let accepted = waits.until(|| {
         if nonblocking {
             return call();
@@ -58,11 +59,19 @@ pub unsafe fn accept4(
             Some(lock) => lock.without_blocking(fd, call),
             None => {
                 // SAFETY: the caller's promise.
-                let accepted = unsafe { caller.current().accept_now(fd, address, length, flags) };
-                accepted.unwrap_or_else(|| FlagLock::take(fd).without_blocking(fd, call))
+                match unsafe { caller.current().accept_now(fd, address, length, flags) } {
+                    Some((accepted, more)) => {
+                        emptied = listener.tcp() && !more;
+                        accepted
+                    }
+                    None => FlagLock::take(fd).without_blocking(fd, call),
+                }
             }
         }
     })?;
+    if emptied {
+        waits.note_drained();
+    }
     born(accepted as c_int, fd, listener, flags);
     Ok(accepted)
 }

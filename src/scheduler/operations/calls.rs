@@ -18,7 +18,8 @@ impl Current {
         unsafe { (*self.scheduler()).operations.with_ring(|_| Some(())).is_some() }
     }
 
-    /// `accept4` that does not wait, although the listener may be blocking: EAGAIN. `None`: there is no ring.
+    /// `accept4` that does not wait, although the listener may be blocking: EAGAIN. `None`: there is no ring. With it comes
+    /// whether there are more connections, of a TCP listener.
     ///
     /// # Safety
     /// As accept4(2).
@@ -28,7 +29,7 @@ impl Current {
         address: *mut sockaddr,
         length: *mut socklen_t,
         flags: c_int,
-    ) -> Option<Result<usize>> {
+    ) -> Option<(Result<usize>, bool)> {
         let entry = Entry {
             opcode: ring::ACCEPT,
             ioprio: ring::ACCEPT_DONTWAIT,
@@ -53,7 +54,7 @@ impl Current {
             // There was no room for its completion.
             scheduler.look_at_ring();
         }
-        scheduler.operations.at_once.take().map(|completion| completion.result())
+        scheduler.operations.at_once.take().map(|completion| (completion.result(), completion.flags & ring::NONEMPTY != 0))
     }
 
     /// `connect` of a blocking socket. EINPROGRESS: the deadline came. `None`: not by the ring.
