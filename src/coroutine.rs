@@ -130,6 +130,8 @@ pub mod loose {
     pub const WAITERS: u8 = 2;
     /// For good: it has a pointer of the program's, [`super::Rest::udata`].
     pub const UDATA: u8 = 4;
+    /// Across wakes: what its operation brings is a descriptor, to be closed if it does not run again.
+    pub const ACCEPTS: u8 = 8;
 }
 
 /// What of a coroutine nobody touches while it parks and wakes. One that comes and goes on an own stack touches the first

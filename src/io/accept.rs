@@ -42,6 +42,14 @@ pub unsafe fn accept4(
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let mut emptied = false;
+    if caller.current().streams_by_ring()
+        // SAFETY: the caller's promise.
+        && let Some(accepted) = unsafe { accept_by_ring(&mut waits, listener, address, length, flags) }
+    {
+        let accepted = accepted?;
+        born(accepted as c_int, fd, listener, flags);
+        return Ok(accepted);
+    }
     let accepted = waits.until(|| {
         if nonblocking {
             return call();
@@ -74,6 +82,43 @@ pub unsafe fn accept4(
     }
     born(accepted as c_int, fd, listener, flags);
     Ok(accepted)
+}
+
+/// `accept4` of a blocking TCP listener: what has come is taken at once, since a crowd would wait for as many turns of the
+/// loop otherwise; the next one is waited for in the ring. `None`: try otherwise.
+///
+/// # Safety
+/// As accept4(2).
+unsafe fn accept_by_ring(
+    waits: &mut Waits,
+    listener: Snapshot,
+    address: *mut sockaddr,
+    length: *mut socklen_t,
+    flags: c_int,
+) -> Option<Result<usize>> {
+    let (fd, current) = (waits.fd, waits.current());
+    let may_lend = current.may_lend(address.cast(), size_of::<libc::sockaddr_storage>())
+        && current.may_lend(length.cast(), size_of::<socklen_t>());
+    if !listener.tcp() || !listener.known() || listener.shared() || listener.nonblocking() || !may_lend {
+        return None;
+    }
+    if !current.is_dry(fd) && poll_now(fd, libc::POLLIN | libc::POLLRDHUP) != 0 {
+        // SAFETY: the caller's promise.
+        match unsafe { current.accept_now(fd, address, length, flags) }? {
+            (Err(EAGAIN), _) => {}
+            (result, more) => {
+                if !more && result.is_ok() {
+                    current.note_dry(fd);
+                }
+                return Some(result);
+            }
+        }
+    }
+    match waits.deadline() {
+        // SAFETY: the caller's promise; the kernel may have the addresses.
+        Ok(deadline) => unsafe { current.accept(fd, address, length, flags, deadline) },
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// Notes the birth of a connection that was accepted outside coroutines, if it was; gives `result` back.

@@ -4,6 +4,7 @@
 use core::ffi::c_void;
 use core::{mem, ptr};
 
+use super::operations::refuse;
 use super::stacks::own_rest;
 use super::{Entry, Scheduler, ending, overflow, table, this, this_or_new};
 use crate::arch;
@@ -188,6 +189,7 @@ impl Scheduler {
             let table: *mut table::Table = &raw mut (*scheduler).coroutines;
             (*table).for_each(&mut |coroutine| {
                 if !stays(coroutine) {
+                    refuse(coroutine);
                     (*scheduler).detach(coroutine);
                     (*scheduler).reclaim(coroutine);
                 }

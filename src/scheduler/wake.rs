@@ -41,7 +41,7 @@ impl Scheduler {
         unsafe {
             Link::unlink(&raw mut (*coroutine).waiter.link);
             let loose = (*coroutine).loose;
-            (*coroutine).loose = loose & loose::UDATA;
+            (*coroutine).loose = loose & (loose::UDATA | loose::ACCEPTS);
             if loose & loose::WAITERS != 0 {
                 let rest = (*coroutine).rest;
                 for index in 0..(*rest).waiter_count as usize {

@@ -109,6 +109,7 @@ impl Scheduler {
 
     /// After fork, in the child: the ring and what is in it are the parent's.
     pub(in crate::scheduler) fn lose_operations(&mut self) {
+        self.lose_accepted();
         self.operations.ring.free(true);
         self.operations.busy = false;
         self.operations.watching = false;

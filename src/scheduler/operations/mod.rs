@@ -22,12 +22,15 @@ use crate::sys::ring::{self, Completion, ENTRIES, Entry, Ring};
 use crate::sys::{Errno, environment};
 use crate::syscall_raw;
 
-mod calls;
+mod accept;
+mod connect;
 mod ending;
 mod held;
 mod operate;
 mod streams;
 mod transfer;
+
+pub(super) use accept::refuse;
 
 /// What [`Entry::data`] is: its lowest bits. A coroutine's operation has the coroutine's address.
 const KIND: u64 = 7;

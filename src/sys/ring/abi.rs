@@ -53,6 +53,8 @@ pub const SEND: u8 = 26;
 pub const RECEIVE: u8 = 27;
 /// IORING_ACCEPT_DONTWAIT (Linux 6.10), in [`Entry::ioprio`].
 pub const ACCEPT_DONTWAIT: u16 = 1 << 1;
+/// IORING_ACCEPT_POLL_FIRST (as old), in [`Entry::ioprio`]: there is no connection yet.
+pub const ACCEPT_POLL_FIRST: u16 = 1 << 2;
 
 /// IORING_ASYNC_CANCEL_ALL, in [`Entry::call_flags`]: not only the first that matches.
 pub const CANCEL_ALL: u32 = 1 << 0;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Accepting and connecting.
+//! Connecting.
 
 use libc::{c_int, sockaddr, socklen_t};
 
-use super::AT_ONCE;
 use super::operate::{Begin, End};
 use crate::scheduler::Current;
 use crate::sys::clock::{self, Instant};
@@ -12,51 +11,6 @@ use crate::sys::{Errno, Result};
 use crate::syscall_raw;
 
 impl Current {
-    /// Whether there is a ring; it is opened if need be.
-    pub fn has_ring(self) -> bool {
-        // SAFETY: the scheduler is valid while its coroutine runs.
-        unsafe { (*self.scheduler()).operations.with_ring(|_| Some(())).is_some() }
-    }
-
-    /// `accept4` that does not wait, although the listener may be blocking: EAGAIN. `None`: there is no ring. With it comes
-    /// whether there are more connections, of a TCP listener.
-    ///
-    /// # Safety
-    /// As accept4(2).
-    pub unsafe fn accept_now(
-        self,
-        fd: c_int,
-        address: *mut sockaddr,
-        length: *mut socklen_t,
-        flags: c_int,
-    ) -> Option<(Result<usize>, bool)> {
-        let entry = Entry {
-            opcode: ring::ACCEPT,
-            ioprio: ring::ACCEPT_DONTWAIT,
-            fd,
-            offset: length as u64,
-            address: address as u64,
-            call_flags: flags as u32,
-            data: AT_ONCE,
-            ..Entry::default()
-        };
-        // SAFETY: the scheduler is valid while its coroutine runs.
-        let scheduler = unsafe { &mut *self.scheduler() };
-        // An operation that does not wait is done when it has been submitted: the kernel does not keep the addresses.
-        scheduler.operations.with_ring(|operations| {
-            operations.push(entry)?;
-            operations.give();
-            // Otherwise the kernel has not got so far.
-            if operations.ring.pending() > 0 && operations.ring.take_back() { None } else { Some(()) }
-        })?;
-        scheduler.reap();
-        if scheduler.operations.at_once.is_none() {
-            // There was no room for its completion.
-            scheduler.look_at_ring();
-        }
-        scheduler.operations.at_once.take().map(|completion| (completion.result(), completion.flags & ring::NONEMPTY != 0))
-    }
-
     /// `connect` of a blocking socket. EINPROGRESS: the deadline came. `None`: not by the ring.
     ///
     /// # Safety
