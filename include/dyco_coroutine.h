@@ -484,7 +484,9 @@ int dyco_coropool_obtain_urgent(dyco_coropool *cp,
  *
  * It is no cancellation point, and neither are the calls inside
  * coroutines: pthread_cancel() of its thread takes effect when it has
- * returned.
+ * returned. A thread may end inside a coroutine (pthread_exit): that
+ * unwinds this coroutine's frames only; what the thread's destructors then
+ * call is called outside coroutines.
  *
  * @return  0 all have ended, or there were none;
  *          1 stopped by dyco_schedcall_stop();

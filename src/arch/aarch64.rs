@@ -95,12 +95,14 @@ pub unsafe extern "C" fn switch_for_good(to: *mut u8, value: usize) -> ! {
 unsafe extern "C" fn entry() {
     naked_asm!(
         ".cfi_startproc",
+        ".cfi_personality 0x1b, {personality}",
         ".cfi_undefined x30",
         "hint #36", // bti j
         "mov x0, x19",
         "blr x20",
         "brk #1",
         ".cfi_endproc",
+        personality = sym super::unwound::personality,
     )
 }
 

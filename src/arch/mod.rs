@@ -5,6 +5,7 @@
 //! - `switch_elsewhere`: the same, best where the two park at different places in the code;
 //! - `switch_for_good(to, value)`: the same, where nobody comes back;
 //! - `prepare(top, function, argument)`: the first frame of a stack, which `switch` can continue;
+//! - `entry`, where first frames start, with the personality routine of `unwound`;
 //! - `slot`: two thread-local words, which say what scheduler the thread has, whether it is a vfork child's, and whether
 //!   its hooks are off.
 //!
@@ -13,6 +14,7 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod unwound;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -22,6 +24,7 @@ pub(crate) use aarch64::weak_address;
 pub use aarch64::{
     prefetch, prepare, stack_pointer, store_float_control, switch, switch as switch_elsewhere, switch_for_good,
 };
+pub use unwound::tell_of_unwound;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::weak_address;
 #[cfg(target_arch = "x86_64")]

@@ -123,10 +123,21 @@ pub unsafe extern "C" fn switch_for_good(to: *mut u8, value: usize) -> ! {
 }
 
 /// Where a first frame starts. `.cfi_undefined rip` and rbp = 0 tell unwinders that the chain ends here; the call
-/// (rather than a jump) puts the return address inside this function's description.
+/// (rather than a jump) puts the return address inside this function's description. Who unwinds by force meets the
+/// personality routine (encoded as relative to its place, in four bytes).
 #[unsafe(naked)]
 unsafe extern "C" fn entry() {
-    naked_asm!(".cfi_startproc", ".cfi_undefined rip", "endbr64", "mov rdi, r12", "call r13", "ud2", ".cfi_endproc",)
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_personality 0x1b, {personality}",
+        ".cfi_undefined rip",
+        "endbr64",
+        "mov rdi, r12",
+        "call r13",
+        "ud2",
+        ".cfi_endproc",
+        personality = sym super::unwound::personality,
+    )
 }
 
 /// Writes the caller's floating-point control state to `place`, as a first frame holds it.

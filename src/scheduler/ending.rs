@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a coroutine ends: its last steps on its own stack, and what is freed.
 
+use core::mem::replace;
 use core::ptr;
 
 use super::handlers::Mark;
 use super::switch::side;
-use super::{Scheduler, asymmetric, pool, sanitizers};
+use super::trying::Trying;
+use super::{Scheduler, asymmetric, pool, sanitizers, this};
 use crate::arch;
 use crate::coroutine::{Coroutine, State};
 use crate::stack::Kind;
@@ -61,7 +63,53 @@ unsafe fn leave(scheduler: *mut Scheduler, to: *mut Coroutine) -> ! {
     }
 }
 
+/// The thread ends inside the coroutine that runs, whose frames have been unwound, and goes on outside of coroutines, on
+/// its own stack, where the loop's frame is no more. The coroutine has ended, and so have those that wait for it because
+/// they have resumed it, of which nothing was unwound.
+pub(super) fn unwound() {
+    let Some(scheduler) = this() else { return };
+    let scheduler = scheduler.as_ptr();
+    // SAFETY: this thread's scheduler is valid, and a chain of resumers is one of live coroutines. Their stacks stay: the
+    // unwinder is still on one of them.
+    unsafe {
+        let mut ended = replace(&mut (*scheduler).running, ptr::null_mut());
+        if ended.is_null() {
+            return;
+        }
+        (*scheduler).is_running = false;
+        (*scheduler).handler = Mark::NONE;
+        (*scheduler).trying = Trying::NOTHING;
+        sanitizers::unwound(scheduler);
+        while !ended.is_null() {
+            let me = ended;
+            ended = ptr::null_mut();
+            (*scheduler).detach(me);
+            (*me).state = State::Dead;
+            (*scheduler).release_extras(me);
+            if (*me).asymmetric {
+                ended = replace(&mut (*(*me).rest).resumer, ptr::null_mut());
+            } else {
+                (*scheduler).dead = me;
+            }
+        }
+    }
+}
+
 impl Scheduler {
+    /// Frees the coroutine that has ended on a stack that it could not give back itself.
+    ///
+    /// # Safety
+    /// The caller is on the thread's own stack.
+    #[inline(always)]
+    pub(super) unsafe fn reclaim_dead(&mut self) {
+        let dead = self.dead;
+        if !dead.is_null() {
+            self.dead = ptr::null_mut();
+            // SAFETY: the caller's promise.
+            unsafe { self.reclaim(dead) };
+        }
+    }
+
     /// Whether nobody touches a coroutine's stack when it is freed: then it can be by the coroutine itself.
     ///
     /// # Safety

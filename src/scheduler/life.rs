@@ -157,6 +157,7 @@ impl Scheduler {
     /// Ends every coroutine without running it.
     pub(super) fn end_all(&mut self) {
         self.picked = ptr::null_mut();
+        self.dead = ptr::null_mut();
         self.end_all_but(ptr::null_mut());
         // SAFETY: nobody is left to look at them.
         unsafe {

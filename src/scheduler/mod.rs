@@ -24,7 +24,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::arch::slot;
+use crate::arch::{self, slot};
 use crate::coroutine::{Context, Coroutine, Exceptions};
 use crate::list::{Link, List};
 use crate::poller::epoll::Epoll;
@@ -118,7 +118,7 @@ pub struct Scheduler {
     ready: ready::Queues,
     /// Taken off the ready queue by a coroutine that could not switch to it directly.
     picked: *mut Coroutine,
-    /// Ended, and still to be freed by the loop: a coroutine cannot free the stack it runs on.
+    /// Ended, and still to be freed, by the loop or with the scheduler: a coroutine cannot free the stack it runs on.
     dead: *mut Coroutine,
     /// Objects that were destroyed while a coroutine that had been woken for them has still to look.
     doomed: List,
@@ -232,6 +232,7 @@ pub fn create(stack_size: usize, loop_wait_ms: u64) -> Result<()> {
         }
         overflow::prepare_thread(scheduler);
     }
+    arch::tell_of_unwound(ending::unwound);
     slot::set(scheduler.cast());
     Ok(())
 }

@@ -235,7 +235,8 @@ pub fn tell_signal(info: &signalfd_siginfo) {
     });
 }
 
-/// A thread with a scheduler ends; by now it is on its own stack again, even when a coroutine called pthread_exit.
+/// A thread with a scheduler ends; by now it is on its own stack again, even when a coroutine called pthread_exit
+/// ([`super::ending::unwound`]).
 unsafe extern "C" fn thread_exit(scheduler: *mut c_void) {
     // SAFETY: the key holds this thread's scheduler.
     unsafe { super::destroy(scheduler.cast()) };

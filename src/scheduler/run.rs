@@ -59,6 +59,7 @@ pub fn run() -> Result<RunEnd> {
         if (*scheduler).is_running || !(*scheduler).running.is_null() {
             return Err(Errno(libc::EBUSY));
         }
+        (*scheduler).reclaim_dead();
         if (*scheduler).aborted && (*scheduler).scheduled == 0 {
             return Ok(RunEnd::Nothing);
         }

@@ -131,6 +131,31 @@ pub unsafe fn arrived(scheduler: *mut Scheduler, me: *mut Coroutine) {
     }
 }
 
+/// The thread leaves the stack of a coroutine, which does not run again, for its own, with no frame of the loop's left there.
+///
+/// # Safety
+/// `scheduler` is this thread's.
+pub unsafe fn unwound(scheduler: *mut Scheduler) {
+    // SAFETY: the caller's promise; the sanitizers' functions get what their headers ask for. The loop's stack is known since
+    // the first switch.
+    unsafe {
+        if !(*scheduler).sanitizers.present {
+            return;
+        }
+        let (bottom, size) = ((*scheduler).sanitizers.bottom, (*scheduler).sanitizers.size);
+        if let Some(start) = sanitizer!("__sanitizer_start_switch_fiber", StartSwitch) {
+            start(ptr::null_mut(), bottom, size);
+            arrived(scheduler, ptr::null_mut());
+        }
+        if let Some(unpoison) = sanitizer!("__asan_unpoison_memory_region", Unpoison) {
+            unpoison(bottom, size);
+        }
+        if let Some(switch_to) = sanitizer!("__tsan_switch_to_fiber", SwitchFiber) {
+            switch_to((*scheduler).sanitizers.main, 0);
+        }
+    }
+}
+
 /// A stack gets its first frame: what an earlier coroutine left poisoned is usable again.
 pub fn clean(stack: &Stack) {
     if let Some(unpoison) = sanitizer!("__asan_unpoison_memory_region", Unpoison) {

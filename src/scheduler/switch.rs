@@ -232,11 +232,7 @@ impl Scheduler {
             }
             (*next).state = State::Running;
             change(scheduler, ptr::null_mut(), next);
-            let dead = (*scheduler).dead;
-            if !dead.is_null() {
-                (*scheduler).dead = ptr::null_mut();
-                (*scheduler).reclaim(dead);
-            }
+            (*scheduler).reclaim_dead();
         }
         Ok(())
     }
