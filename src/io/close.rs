@@ -108,15 +108,19 @@ pub fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     if result < 0 {
         return result;
     }
+    // Each number is closed once: what is closed may be another thread's at once.
     let mut begin = first;
     for fd in first..=last.min(descriptors::highest() as c_uint) {
         let snapshot = descriptors::get(fd as c_int);
-        if is_ours(fd as c_int) {
-            if begin < fd {
-                call(begin, fd - 1, 0);
-            }
-            begin = fd + 1;
-        } else if snapshot.known() || descriptors::watchers(fd as c_int) > 0 {
+        let spared = is_ours(fd as c_int);
+        if !spared && !snapshot.known() && descriptors::watchers(fd as c_int) == 0 {
+            continue;
+        }
+        if begin < fd {
+            call(begin, fd - 1, 0);
+        }
+        begin = fd + 1;
+        if !spared {
             end(fd as c_int, flags & UNSHARE == 0);
         }
     }
