@@ -90,8 +90,8 @@ impl Selection {
         }
         // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no
         // further than the process's table of descriptors, and so do we.
-        let words = words.min(table_size().div_ceil(BITS));
-        Ok(Selection { sets, count: count.min((words * BITS) as c_int), words })
+        let words = looked_at(words)?;
+        Ok(Selection { sets, count: count.min(c_int::try_from(words * BITS).unwrap_or(count)), words })
     }
 
     /// What is ready now. When nothing is, the sets are as before: nothing else has to be kept while the coroutine waits.
@@ -177,23 +177,46 @@ impl Selection {
     }
 }
 
-/// How many descriptors the kernel's table has room for; all there can be when it does not tell.
-fn table_size() -> usize {
-    const TOLD: &[u8] = b"\nFDSize:\t";
-    let Ok(memory) = memory::array_zeroed::<[u8; 512]>(1) else { return usize::MAX };
-    // SAFETY: `memory` is ours and zeroed; the path is a C string; the descriptor is closed before anybody sees it.
-    unsafe {
-        let mut size = usize::MAX;
-        if let Ok(fd) = syscall!(SYS_openat, libc::AT_FDCWD, c"/proc/thread-self/status".as_ptr(), libc::O_CLOEXEC) {
-            let _ = syscall!(SYS_read, fd, memory.as_ptr(), 512);
-            let _ = syscall!(SYS_close, fd);
-            let text = memory.as_ref();
-            if let Some(start) = text.windows(TOLD.len()).position(|window| window == TOLD) {
-                let digits = text[start + TOLD.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-                size = digits.fold(0, |size, digit| size * 10 + usize::from(digit - b'0'));
+/// How many words of a set the kernel looks at, of so many: as many as its table of descriptors has room for. It tells itself,
+/// without /proc and without a free descriptor, which a program at its limit has not got.
+fn looked_at(words: usize) -> Result<usize> {
+    let mut room = FD_SET;
+    loop {
+        room = (2 * room).min(words);
+        // The kernel reads no more of the set than it looks at; so most of what is only room is never touched.
+        let set = memory::array_zeroed::<u64>(room)?.as_ptr();
+        // SAFETY: `set` is zeroed, ours, and has room for as many.
+        let found = unsafe {
+            let all = slice::from_raw_parts_mut(set, room);
+            let (mut begin, mut end) = (0, if is_looked_at(all, room - 1) { 0 } else { room });
+            while begin < end {
+                let middle = begin.midpoint(end);
+                if is_looked_at(all, middle) { begin = middle + 1 } else { end = middle }
             }
+            memory::free(set);
+            end
+        };
+        if found > 0 {
+            return Ok(found);
         }
-        memory::free(memory.as_ptr());
-        size
+        if room == words {
+            return Ok(words);
+        }
+    }
+}
+
+/// Whether the kernel looks at a word of a set, which is zero. A bit in it is of no descriptor then, of a ready one, or taken
+/// back.
+fn is_looked_at(set: &mut [u64], word: usize) -> bool {
+    set[word] = 1;
+    let count = word * BITS + 1;
+    loop {
+        // The kernel writes what is left of it.
+        let mut zero = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a set of `count` bits and a time, both valid for the call.
+        let answer = unsafe { syscall!(SYS_pselect6, count, set.as_mut_ptr(), 0, 0, &raw mut zero, 0) };
+        if answer != Err(Errno(libc::EINTR)) {
+            return core::mem::take(&mut set[word]) == 0 || answer != Ok(0);
+        }
     }
 }
