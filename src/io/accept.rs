@@ -40,6 +40,13 @@ pub unsafe fn accept4(
         // EINVAL, at once.
         return call();
     }
+    if !listener.listens() {
+        if option(fd, libc::SO_ACCEPTCONN) != Ok(1) {
+            // An error, at once. That it has been found empty, by who reads from it, would say nothing here.
+            return call();
+        }
+        descriptors::add_flags(fd, flag::LISTENS);
+    }
     let mut waits = Waits::of_socket(caller, fd, Direction::Read);
     let mut emptied = false;
     if caller.current().streams_by_ring()
@@ -50,13 +57,16 @@ pub unsafe fn accept4(
         born(accepted as c_int, fd, listener, flags);
         return Ok(accepted);
     }
-    let accepted = waits.until(|| {
+    if waits.has_no_connections() {
+        waits.park()?;
+    }
+    let accepted = waits.trying(|| {
         if nonblocking {
             return call();
         }
         let turn = if caller.current().has_ring() { None } else { Some(FlagLock::take(fd)) };
         match poll_now(fd, libc::POLLIN | libc::POLLRDHUP) {
-            // Nobody can connect to what does not listen: the kernel says so at once.
+            // Nobody can connect to what does not listen any more: the kernel says so at once.
             0 => return if option(fd, libc::SO_ACCEPTCONN) == Ok(1) { Err(EAGAIN) } else { call() },
             // Shut down for reading it does not wait; asked not to, AF_UNIX would say EAGAIN.
             events if events & c_int::from(libc::POLLRDHUP) != 0 => return call(),

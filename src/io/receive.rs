@@ -112,7 +112,7 @@ unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t
     let (fd, current) = (waits.fd, waits.current());
     let snapshot = descriptors::get(fd);
     // A try that must not wait asks epoll's record whether it would be in vain.
-    if !snapshot.stream() || !snapshot.known() || snapshot.shared() || waits.is_impatient() {
+    if !snapshot.stream() || !snapshot.known() || snapshot.shared() || snapshot.listens() || waits.is_impatient() {
         return None;
     }
     // What has come since then is for the ring to find, unless the call does not wait.

@@ -95,17 +95,8 @@ impl Waits {
     }
 
     /// Tries, and waits, until a try does something else than fail with EAGAIN. EAGAIN when the program does not want to
-    /// wait, or not that long.
-    #[inline(always)]
-    pub fn until(&mut self, attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
-        if self.is_drained() {
-            self.park()?;
-        }
-        self.trying(attempt)
-    }
-
-    /// As [`Waits::until`], but always tries first: for calls that may end at once although there is nothing, because they
-    /// move no byte or their arguments are bad.
+    /// wait, or not that long. Always tries first: a call may end at once although there is nothing, because it moves no
+    /// byte or its arguments are bad.
     #[inline(always)]
     pub fn trying(&mut self, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
         loop {
@@ -116,14 +107,26 @@ impl Waits {
         }
     }
 
-    /// Whether a try is sure to fail, and the call to wait.
+    /// Whether a try is sure to fail, and the call to wait. A listener has been found empty of connections: who reads from
+    /// it gets an error.
     #[inline(always)]
     pub fn is_drained(&self) -> bool {
-        self.current.is_drained(self.fd, self.direction)
-            && (!self.heeds_nonblock || {
-                let snapshot = descriptors::get(self.fd);
-                !snapshot.nonblocking() && !snapshot.shared()
-            })
+        self.lacks(false)
+    }
+
+    /// As [`Waits::is_drained`], of a socket known to listen, for who accepts.
+    #[inline(always)]
+    pub fn has_no_connections(&self) -> bool {
+        self.lacks(true)
+    }
+
+    #[inline(always)]
+    fn lacks(&self, connections: bool) -> bool {
+        self.current.is_drained(self.fd, self.direction) && {
+            let snapshot = descriptors::get(self.fd);
+            let waits = !self.heeds_nonblock || !snapshot.nonblocking() && !snapshot.shared();
+            waits && snapshot.listens() == connections
+        }
     }
 
     /// Whether the socket, of datagrams, is shut down for reading: who may wait gets 0 then, and EAGAIN who may not. To be
@@ -151,7 +154,7 @@ impl Waits {
         self.is_drained()
     }
 
-    /// Parks until another try may succeed. EAGAIN as in [`Waits::until`].
+    /// Parks until another try may succeed. EAGAIN as in [`Waits::trying`].
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {
         let wake = match self.begin()? {
@@ -189,7 +192,7 @@ impl Waits {
     }
 
     /// Pauses where the kernel calls the descriptor ready and yet refuses: at first not at all (it may just have become
-    /// ready), then ever longer. EAGAIN as in [`Waits::until`].
+    /// ready), then ever longer. EAGAIN as in [`Waits::trying`].
     pub fn back_off(&mut self) -> Result<()> {
         let deadline = self.deadline()?;
         if self.pause == 0 {

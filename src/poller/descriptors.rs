@@ -48,6 +48,8 @@ pub mod flag {
     pub const READ_WAITS: u32 = 1 << 13;
     /// A write cannot be asked not to wait.
     pub const WRITE_WAITS: u32 = 1 << 14;
+    /// A socket that has been found to listen, as it does from then on.
+    pub const LISTENS: u32 = 1 << 16;
     /// The last TLS record read from it was a long one.
     #[cfg(feature = "ssl")]
     pub const LONG_RECORDS: u32 = 1 << 15;
@@ -157,6 +159,12 @@ impl Snapshot {
     #[inline(always)]
     pub fn shared(self) -> bool {
         self.flags & flag::SHARED != 0
+    }
+
+    /// Whether it is a socket known to listen.
+    #[inline(always)]
+    pub fn listens(self) -> bool {
+        self.flags & (flag::KNOWN | flag::LISTENS) == flag::KNOWN | flag::LISTENS
     }
 
     /// Whether its close may wait.
