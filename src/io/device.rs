@@ -20,6 +20,7 @@ use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
 use super::{Caller, Waits, terminal};
 use crate::scheduler::{Current, Direction, Wake};
+use crate::sys::syscall::{FORBIDDEN, MISSING};
 use crate::sys::{Errno, Result, clock};
 use crate::syscall;
 
@@ -105,7 +106,7 @@ pub unsafe fn read(
         // vmsplice reads, too, and can be asked not to block. Of a descriptor open for writing it would write.
         // SAFETY: the caller's promise.
         match waits.trying(|| unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
-            Err(Errno(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => {}
+            Err(Errno(libc::EINVAL) | FORBIDDEN | MISSING) => {}
             result => return result,
         }
     }

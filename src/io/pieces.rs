@@ -7,6 +7,7 @@ use core::ptr;
 use libc::{c_void, iovec, msghdr, size_t};
 
 use super::waits::option;
+use crate::sys::syscall::{FORBIDDEN, MISSING};
 use crate::sys::{Errno, Result};
 use crate::syscall;
 
@@ -135,7 +136,7 @@ pub unsafe fn read_nowait(fd: c_int, list: *const iovec, count: c_int) -> Result
     // SAFETY: passed on to the caller.
     match unsafe { syscall!(SYS_preadv2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
         // SAFETY: passed on to the caller.
-        Err(Errno(libc::ENOSYS)) => unsafe { examine(fd, list, count, libc::O_WRONLY) },
+        Err(FORBIDDEN | MISSING) => unsafe { examine(fd, list, count, libc::O_WRONLY) },
         result => result,
     }
 }
@@ -148,12 +149,12 @@ pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: c_int) -> Resul
     // SAFETY: passed on to the caller.
     match unsafe { syscall!(SYS_pwritev2, fd, list, count, OWN_OFFSET, 0, libc::RWF_NOWAIT) } {
         // SAFETY: passed on to the caller.
-        Err(Errno(libc::ENOSYS)) => unsafe { examine(fd, list, count, libc::O_RDONLY) },
+        Err(FORBIDDEN | MISSING) => unsafe { examine(fd, list, count, libc::O_RDONLY) },
         result => result,
     }
 }
 
-/// The answer where preadv2 and pwritev2 do not exist (qemu-user). `wrong`: how the descriptor must not be open.
+/// The answer where preadv2 and pwritev2 do not exist (qemu-user, filters of system calls). `wrong`: how the descriptor must not be open.
 unsafe fn examine(fd: c_int, list: *const iovec, count: c_int, wrong: c_int) -> Result<usize> {
     // SAFETY: takes numbers only.
     if unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) }? as c_int & libc::O_ACCMODE == wrong {
@@ -165,7 +166,7 @@ unsafe fn examine(fd: c_int, list: *const iovec, count: c_int, wrong: c_int) -> 
     // Of a socket, which it cannot serve, vmsplice first looks at the list.
     // SAFETY: the kernel checks the list, and neither reads nor writes what it describes.
     match unsafe { syscall!(SYS_vmsplice, fd, list, count, 0) } {
-        Err(Errno(libc::EBADF | libc::ENOSYS)) => UNSUPPORTED,
+        Err(Errno(libc::EBADF) | FORBIDDEN | MISSING) => UNSUPPORTED,
         result => result,
     }
 }

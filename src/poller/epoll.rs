@@ -6,7 +6,7 @@ use core::ptr;
 use super::alarm::Alarm;
 use super::descriptors::{self, flag};
 use crate::sys::clock::{self, Instant, MS, NEVER};
-use crate::sys::syscall::KERNEL_SIGSET;
+use crate::sys::syscall::{FORBIDDEN, KERNEL_SIGSET, MISSING, check};
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
 
@@ -29,7 +29,7 @@ pub struct Epoll {
     wake: i32,
     alarm: Alarm,
     events: *mut libc::epoll_event,
-    /// epoll_pwait2 (Linux 5.11) is missing: deadlines are rounded up to milliseconds.
+    /// epoll_pwait2 (Linux 5.11) is missing or forbidden: deadlines are rounded up to milliseconds.
     coarse: bool,
 }
 
@@ -195,7 +195,7 @@ impl Epoll {
                 syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, KERNEL_SIGSET)
             }
         };
-        if count == -libc::ENOSYS as isize {
+        if !self.coarse && matches!(check(count), Err(MISSING | FORBIDDEN)) {
             self.coarse = true;
             return self.wait(deadline, now);
         }

@@ -9,6 +9,11 @@ use super::{Errno, Result};
 /// The size of the kernel's signal set, in bytes; libc's `sigset_t` is larger, and begins with it.
 pub const KERNEL_SIGSET: usize = 8;
 
+/// What a system call answers that the kernel does not know.
+pub const MISSING: Errno = Errno(libc::ENOSYS);
+/// What one mostly answers that a filter (seccomp(2)) holds back, also when that is only older than the call.
+pub const FORBIDDEN: Errno = Errno(libc::EPERM);
+
 /// Makes a system call and returns the kernel's word: a result, or -errno.
 ///
 /// # Safety

@@ -17,7 +17,7 @@ use crate::scheduler::offload::{Kind, Work};
 use crate::scheduler::{self, Current};
 use crate::stack::page_size;
 use crate::sys::clock::NEVER;
-use crate::sys::syscall::{check, raw};
+use crate::sys::syscall::{FORBIDDEN, MISSING, check, raw};
 use crate::sys::{Errno, Result, memory};
 use crate::{syscall, syscall_raw};
 
@@ -50,7 +50,7 @@ pub fn kind(fd: c_int) -> Result<libc::mode_t> {
         let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
         match syscall!(SYS_statx, fd, c"".as_ptr(), flags, libc::STATX_TYPE, &raw mut status) {
             Ok(_) => Ok(libc::mode_t::from(status.stx_mode) & libc::S_IFMT),
-            Err(Errno(libc::ENOSYS | libc::EPERM)) => device::kind(fd),
+            Err(FORBIDDEN | MISSING) => device::kind(fd),
             Err(error) => Err(error),
         }
     }

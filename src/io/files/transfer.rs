@@ -8,7 +8,7 @@ use libc::{c_void, iovec, off_t};
 
 use super::{Call, kind, on_helper, peek};
 use crate::scheduler::Current;
-use crate::sys::syscall::{check, raw};
+use crate::sys::syscall::{FORBIDDEN, MISSING, check, raw};
 use crate::sys::{Errno, Result, memory};
 use crate::syscall;
 
@@ -59,7 +59,7 @@ impl Transfer {
                 match self.read_cached(list, count, done) {
                     Ok(0) => return Ok(done),
                     Ok(more) => done += more,
-                    Err(Errno(libc::EAGAIN | libc::EOPNOTSUPP | libc::ENOSYS)) => break,
+                    Err(Errno(libc::EAGAIN | libc::EOPNOTSUPP) | FORBIDDEN | MISSING) => break,
                     Err(_) if done > 0 => return Ok(done),
                     Err(error) => return Err(error),
                 }
