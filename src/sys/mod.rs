@@ -12,6 +12,7 @@ pub mod memory;
 pub mod message;
 pub mod next;
 pub mod ring;
+pub mod statx;
 pub mod syscall;
 
 pub use errno::{Errno, Result};

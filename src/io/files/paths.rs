@@ -13,7 +13,7 @@ use crate::scheduler::Current;
 use crate::scheduler::offload::{Kind, Work};
 use crate::sys::clock::NEVER;
 use crate::sys::syscall::{MISSING, check, raw};
-use crate::sys::{Errno, Result, memory};
+use crate::sys::{Errno, Result, memory, statx};
 use crate::{syscall, syscall_raw};
 
 /// `fstatat`, and so `stat` and `lstat`.
@@ -69,11 +69,14 @@ pub unsafe fn statx(
         let asked = ask(current, libc::SYS_statx, path, (out.cast(), size_of::<libc::statx>()), &|path, out| {
             [dir as usize, path as usize, flags as usize, mask as usize, out as usize, 0]
         });
-        if asked == Err(MISSING) { statx_by_stat(current, dir, path, flags, mask, out) } else { asked }
+        if asked != Err(MISSING) {
+            return asked;
+        }
+        statx_by_stat(current, dir, path, statx::flags_for_stat(flags, mask)?, out)
     }
 }
 
-/// `statx` where the kernel has none (before Linux 4.11): as libc makes do.
+/// `statx` where the kernel has none.
 ///
 /// # Safety
 /// As statx(2).
@@ -84,39 +87,13 @@ unsafe fn statx_by_stat(
     dir: c_int,
     path: *const c_char,
     flags: c_int,
-    mask: c_uint,
     out: *mut libc::statx,
 ) -> Result<usize> {
-    const SYNC: c_int = libc::AT_STATX_SYNC_TYPE;
-    let known = libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT | libc::AT_SYMLINK_NOFOLLOW | SYNC;
-    if flags & !known != 0 || mask & libc::STATX__RESERVED as c_uint != 0 {
-        return Err(Errno(libc::EINVAL));
-    }
-    let time = |seconds, nanoseconds| {
-        // SAFETY: a time of zeros is valid.
-        let mut time: libc::statx_timestamp = unsafe { mem::zeroed() };
-        (time.tv_sec, time.tv_nsec) = (seconds, nanoseconds as u32);
-        time
-    };
-    // SAFETY: the caller's promise; both structures are valid when zero.
+    // SAFETY: the caller's promise; a stat of zeros is valid.
     unsafe {
-        let mut from: libc::stat = mem::zeroed();
-        stat(current, dir, path, &mut from, flags & !SYNC)?;
-        let mut to: libc::statx = mem::zeroed();
-        to.stx_mask = libc::STATX_BASIC_STATS;
-        to.stx_blksize = from.st_blksize as u32;
-        to.stx_nlink = from.st_nlink as u32;
-        (to.stx_uid, to.stx_gid) = (from.st_uid, from.st_gid);
-        to.stx_mode = from.st_mode as u16;
-        to.stx_ino = from.st_ino;
-        to.stx_size = from.st_size as u64;
-        to.stx_blocks = from.st_blocks as u64;
-        to.stx_atime = time(from.st_atime, from.st_atime_nsec);
-        to.stx_ctime = time(from.st_ctime, from.st_ctime_nsec);
-        to.stx_mtime = time(from.st_mtime, from.st_mtime_nsec);
-        (to.stx_rdev_major, to.stx_rdev_minor) = (libc::major(from.st_rdev), libc::minor(from.st_rdev));
-        (to.stx_dev_major, to.stx_dev_minor) = (libc::major(from.st_dev), libc::minor(from.st_dev));
-        *out = to;
+        let mut asked: libc::stat = mem::zeroed();
+        stat(current, dir, path, &mut asked, flags)?;
+        *out = statx::of_stat(&asked);
         Ok(0)
     }
 }

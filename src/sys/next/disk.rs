@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_int, c_uint, c_void};
 use libc::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, iovec, off_t, size_t, ssize_t};
 
 use super::{buffer_overflow, int, size};
-use crate::sys::{Errno, errno};
+use crate::sys::{Errno, errno, statx};
 use crate::syscall_raw;
 
 /// What programs pass to `__xstat` and its kin: the kernel's structure.
@@ -19,6 +19,24 @@ fn of_version(version: c_int, answer: impl FnOnce() -> isize) -> c_int {
         return -1;
     }
     int(answer())
+}
+
+const MISSING: isize = -libc::ENOSYS as isize;
+
+unsafe fn statx_by_stat(dir: c_int, path: *const c_char, flags: c_int, mask: c_uint, out: *mut libc::statx) -> isize {
+    let flags = match statx::flags_for_stat(flags, mask) {
+        Ok(flags) => flags,
+        Err(Errno(errno)) => return -errno as isize,
+    };
+    // SAFETY: the caller's promise; a stat of zeros is valid.
+    unsafe {
+        let mut stat: libc::stat = core::mem::zeroed();
+        let word = syscall_raw!(SYS_newfstatat, dir, path, &raw mut stat, flags);
+        if word >= 0 {
+            *out = statx::of_stat(&stat);
+        }
+        word
+    }
 }
 
 next_definitions! {
@@ -82,7 +100,10 @@ next_definitions! {
         int(syscall_raw!(SYS_newfstatat, dir, path, out, flags))
     }
     fn statx(dir: c_int, path: *const c_char, flags: c_int, mask: c_uint, out: *mut libc::statx) -> c_int {
-        int(syscall_raw!(SYS_statx, dir, path, flags, mask, out))
+        int(match syscall_raw!(SYS_statx, dir, path, flags, mask, out) {
+            MISSING => statx_by_stat(dir, path, flags, mask, out),
+            word => word,
+        })
     }
     fn __xstat(version: c_int, path: *const c_char, out: *mut libc::stat) -> c_int {
         of_version(version, || syscall_raw!(SYS_newfstatat, AT_FDCWD, path, out, 0))
