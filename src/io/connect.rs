@@ -23,19 +23,23 @@ const EALREADY: Errno = Errno(libc::EALREADY);
 pub unsafe fn connect(caller: Caller, fd: c_int, address: *const sockaddr, length: socklen_t) -> Result<usize> {
     // SAFETY: the caller's promise.
     let call = || unsafe { syscall!(SYS_connect, fd, address, length) };
-    let nonblocking = is_nonblocking(fd, descriptors::get(fd))?;
+    let snapshot = descriptors::get(fd);
+    let nonblocking = is_nonblocking(fd, snapshot)?;
     if nonblocking && caller.heeds_nonblock() {
         return call();
     }
     let mut waits = Waits::of_socket(caller, fd, Direction::Write);
     let deadline = waits.deadline();
+    let current = caller.current();
+    let may_share = current.streams_by_ring() && snapshot.stream() && snapshot.known() && !snapshot.shared();
     let attempt = || {
         if nonblocking {
             return call();
         }
+        let together = may_share && current.has_company();
         if let Ok(deadline) = deadline
             // SAFETY: the caller's promise.
-            && let Some(result) = unsafe { caller.current().connect(fd, address, length, deadline) }
+            && let Some(result) = unsafe { current.connect(fd, address, length, deadline, together) }
         {
             // SAFETY: the kernel has read the address.
             return if result == Err(EINPROGRESS) && unsafe { is_unix(address) } { Err(EAGAIN) } else { result };

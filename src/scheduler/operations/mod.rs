@@ -31,6 +31,7 @@ mod streams;
 mod transfer;
 
 pub(super) use accept::refuse;
+use operate::Begin;
 
 /// What [`Entry::data`] is: its lowest bits. A coroutine's operation has the coroutine's address.
 const KIND: u64 = 7;
@@ -152,18 +153,19 @@ impl Operations {
 
 impl Scheduler {
     /// Gives the kernel, with the next turn of the loop, an operation of the coroutine that runs, which parks then. False:
-    /// there is no ring, or no room. `copied`: the kernel gets a copy of what the entry points to.
+    /// there is no ring, or no room.
     ///
     /// # Safety
     /// `watch` is of the entry's descriptor; what the entry points to stays until the operation has ended, unless it is copied:
     /// then the bytes fit.
     #[inline]
-    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, copied: bool) -> bool {
+    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, begin: Begin) -> bool {
         let me = self.running;
         let entry = Entry { data: me as u64, ..entry };
         let receives = entry.opcode == ring::RECEIVE;
+        let copied = if let Begin::Copied(bytes) = begin { bytes } else { 0 };
         let begun = self.operations.with_ring(|operations| {
-            if (copied || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
+            if (copied > 0 || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
                 return None;
             }
             if receives && operations.held.is_plenty() && operations.hold(&entry, generation) {
@@ -171,9 +173,9 @@ impl Scheduler {
                 return Some(());
             }
             let place = operations.push(entry)?;
-            if copied {
+            if copied > 0 {
                 // SAFETY: the caller's promise.
-                unsafe { operations.ring.send_copy(place, entry.address as *const u8, entry.length as usize) };
+                unsafe { operations.ring.send_copy(place, entry.address as *const u8, copied) };
             }
             operations.generations[place] = generation;
             operations.count += 1;

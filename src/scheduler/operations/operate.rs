@@ -52,7 +52,7 @@ impl Current {
                 Ok(watch) => watch,
                 Err(error) => return Some(Err(error)),
             };
-            if !scheduler.begin_operation(watch, generation, entry(), begin == Begin::Copied) {
+            if !scheduler.begin_operation(watch, generation, entry(), begin) {
                 return None;
             }
             Some(Ok(Begun { generation, waits: begin != Begin::Now || scheduler.begin_now()? }))
@@ -107,8 +107,8 @@ impl Scheduler {
 pub(super) enum Begin {
     /// When the loop turns.
     WithNextTurn,
-    /// The same, with a copy of what it is to send.
-    Copied,
+    /// The same, with a copy of so many bytes that it points to.
+    Copied(usize),
     /// Before the coroutine parks. It does not park when that was all.
     Now,
 }

@@ -50,7 +50,7 @@ impl Current {
     }
 
     /// Whether a buffer lies in the coroutine's frames, and is saved with them when it parks.
-    fn lies_in_frames(self, buffer: *const c_void, length: usize) -> bool {
+    pub(super) fn lies_in_frames(self, buffer: *const c_void, length: usize) -> bool {
         buffer as usize >= arch::stack_pointer() as usize && self.lies_on_stack(buffer, length)
     }
 
@@ -145,7 +145,7 @@ impl Current {
         let begin = if self.may_lend(buffer, length) {
             Begin::WithNextTurn
         } else if length <= ring::SENT && self.lies_in_frames(buffer, length) {
-            Begin::Copied
+            Begin::Copied(length)
         } else {
             return None;
         };
