@@ -102,6 +102,35 @@ static void with_thread(proc_coroutine end) {
     nothing_is_written();
 }
 
+static int many_ends[2];
+
+static void receives_forever(void *argument) {
+    char b;
+    (void)argument;
+    recv(many_ends[0], &b, 1, 0);
+    TEST_FAIL("received");
+}
+
+/* Milliseconds of CPU time. */
+static double time_to_end(int many) {
+    for (int i = 0; i < many; i++) spawn_shared(receives_forever, NULL);
+    spawn_own(stop_all, NULL, 0x4000);
+    CHECK_EQ(dyco_schedule_run(), 1);
+    double before = cpu_ms();
+    dyco_schedcall_abort();
+    CHECK_EQ(dyco_schedule_getCoroCount(), 0);
+    return cpu_ms() - before;
+}
+
+/* What it takes to end one does not grow with their number by more than caches explain. */
+static void many(void) {
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, many_ends), 0);
+    double small = time_to_end(2500), large = time_to_end(20000);
+    printf("%.1f ms to end 2,500, %.1f ms to end 20,000\n", small, large);
+    CHECK(large < small * 8 * 3 + 100);
+    close_pair(many_ends);
+}
+
 static int received;
 
 static void receive_once(void *argument) {
@@ -182,6 +211,7 @@ int main(void) {
     with_thread(exit_thread);
     with_thread(stop_all);
     with_thread(abort_all);
+    many();
 
     for (int i = 0; i < WAITERS; i++) {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Operations that end otherwise than by what they wait for.
 
-use super::{CANCEL, CLOSED, IGNORED, Operations};
+use super::{CANCEL, CLOSED, IGNORED, Operations, POLLER};
 use crate::coroutine::{Coroutine, Wake};
 use crate::scheduler::Scheduler;
+use crate::scheduler::table::Table;
 use crate::scheduler::watch::Watch;
 use crate::sys::clock::MS;
 use crate::sys::ring::{self, ENTRIES, Entry};
+
+/// How many cancels the kernel gets together.
+const AT_A_TIME: u32 = ENTRIES / 2;
 
 impl Operations {
     /// Ends this thread's operations on the file of a descriptor that is about to be closed. May be called at any moment,
@@ -92,19 +96,42 @@ impl Scheduler {
         if !self.operations.any() {
             return;
         }
+        let scheduler: *mut Scheduler = self;
+        // Again and again, for the reason that `cancel_again` has.
         while self.operations.any() {
-            // Again and again, for the reason that `cancel_again` has.
             self.release_all();
-            self.push_surely(Entry {
-                opcode: ring::CANCEL,
-                fd: -1,
-                call_flags: ring::CANCEL_ANY | ring::CANCEL_ALL,
-                data: IGNORED,
-                ..Entry::default()
-            });
-            self.operations.enter(self.operations.count + 1, Some(MS));
-            self.reap();
+            let mut cancelled = 0;
+            if self.operations.watching {
+                self.cancel_quietly(POLLER);
+            }
+            // Each by its name: to cancel all at once the kernel looks for each among all the others, also among those that it
+            // has found before, which takes half a minute with fifty thousand.
+            // SAFETY: the walk goes through raw pointers, and nobody is made or freed meanwhile.
+            unsafe {
+                let table: *mut Table = &raw mut (*scheduler).coroutines;
+                (*table).for_each(&mut |coroutine| {
+                    if (*coroutine).in_ring {
+                        (*scheduler).cancel_quietly(coroutine as u64);
+                        cancelled += 1;
+                        if cancelled % AT_A_TIME == 0 {
+                            (*scheduler).carry_out(AT_A_TIME);
+                        }
+                    }
+                });
+            }
+            self.carry_out(cancelled % AT_A_TIME);
         }
+    }
+
+    /// Cancels what has that name. Nobody wants to know whether it was there.
+    fn cancel_quietly(&mut self, name: u64) {
+        self.push_surely(Entry { opcode: ring::CANCEL, fd: -1, address: name, data: IGNORED, ..Entry::default() });
+    }
+
+    /// Lets the kernel carry out so many cancels, and waits a moment for what they end.
+    fn carry_out(&mut self, cancels: u32) {
+        self.operations.enter(2 * cancels, Some(MS));
+        self.reap();
     }
 
     /// After fork, in the child: the ring and what is in it are the parent's.
