@@ -90,6 +90,7 @@ int main(void) {
     static char output[4096];
     stream_pair(AF_UNIX, ends);
     in_coroutine(waits, NULL);
+    run_by_ring(waits);
     for (overflow_kind = 0; overflow_kind < 5; overflow_kind++) {
         int status = in_child(overflow_inside, output, sizeof output);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);

@@ -329,12 +329,8 @@ static void all(void *argument) {
 }
 
 int main(void) {
-    CHECK_EQ(setenv("DYCO_POLLER", "io_uring", 1), 0);
-    warm_up();
+    run_by_ring(all);
     int fds = count_fds();
-    spawn_own(all, NULL, 0x10000);
-    run_all();
-    CHECK_EQ(count_fds(), fds);
     with_thread(abort_all);
     with_thread(stop_all);
     with_thread(exit_thread);

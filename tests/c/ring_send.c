@@ -163,12 +163,7 @@ static void all(void *argument) {
 }
 
 int main(void) {
-    CHECK_EQ(setenv("DYCO_POLLER", "io_uring", 1), 0);
     signal(SIGPIPE, on_signal);
-    warm_up();
-    int fds = count_fds();
-    spawn_own(all, NULL, 0x10000);
-    run_all();
-    CHECK_EQ(count_fds(), fds);
+    run_by_ring(all);
     return test_done();
 }
