@@ -1,4 +1,4 @@
-// modes: shared
+// modes: shared ring
 // timeout: 60
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *

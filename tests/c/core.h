@@ -12,6 +12,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+/* Whether receiving and sending are to go by io_uring. */
+static inline int ring_is_asked_for(void) {
+    const char *poller = getenv("DYCO_POLLER");
+    return poller && strcmp(poller, "io_uring") == 0;
+}
+
 /* A coroutine that the test relies on, on a shared stack. */
 static inline int spawn_shared(proc_coroutine function, void *argument) {
     int cid = dyco_coroutine_create(function, argument);
@@ -19,13 +25,12 @@ static inline int spawn_shared(proc_coroutine function, void *argument) {
     return cid;
 }
 
-/* The same on any stack. Where the harness asks for io_uring every other one has a stack of its own: the kernel gets the
- * addresses of buffers on these, and not on shared ones. */
+/* The same on any stack. Where io_uring is asked for every other one has a stack of its own: the kernel gets the addresses
+ * of buffers on these, and not on shared ones. */
 static inline int spawn(proc_coroutine function, void *argument) {
     static int turn;
-    const char *poller = getenv("DYCO_POLLER");
     int cid = spawn_shared(function, argument);
-    if (poller && strcmp(poller, "io_uring") == 0 && __atomic_add_fetch(&turn, 1, __ATOMIC_RELAXED) % 2)
+    if (ring_is_asked_for() && __atomic_add_fetch(&turn, 1, __ATOMIC_RELAXED) % 2)
         CHECK_EQ(dyco_coroutine_setStack(cid, NULL, 64 << 10), 1);
     return cid;
 }

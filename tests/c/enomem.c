@@ -1,4 +1,4 @@
-// modes: shared
+// modes: shared ring
 // flags: -fno-builtin
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -32,7 +32,7 @@ void *mmap(void *address, size_t length, int protection, int flags, int file, of
     return (void *)syscall(SYS_mmap, address, length, protection, flags, file, offset);
 }
 
-static int ran;
+static int ran, silent[2];
 
 /* Mapped memory, in KiB. */
 static long mapped(void) {
@@ -71,6 +71,15 @@ static void polls(void *argument) {
     ran++;
 }
 
+/* By io_uring this needs the ring's memory, too. */
+static void receives(void *argument) {
+    char byte;
+    (void)argument;
+    CHECK_EQ(recv(silent[0], &byte, 1, 0), -1);
+    CHECK(errno == EAGAIN || errno == ENOMEM);
+    ran++;
+}
+
 /* Memory is back after a while: what could not go on for want of it must. */
 static void *give_back(void *argument) {
     usleep(15000);
@@ -89,7 +98,7 @@ static int live(int quiet) {
     }
     ran = 0;
     for (int i = 0; i < 60; i++) {
-        proc_coroutine kinds[] = {runs, runs, runs, waits, polls};
+        proc_coroutine kinds[] = {runs, runs, receives, waits, polls};
         proc_coroutine kind = kinds[i % 5];
         errno = 0;
         int cid = dyco_coroutine_create(kind, (void *)(intptr_t)(kind == runs ? i : quiet));
@@ -131,7 +140,10 @@ static int live(int quiet) {
 
 int main(void) {
     int quiet[2], single = 0;
+    struct timeval limit = {0, 3000};
     CHECK_EQ(pipe(quiet), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, silent), 0);
+    CHECK_EQ(setsockopt(silent[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     fail_from = INT_MAX;
     live(quiet[0]);
     long before = mapped();

@@ -1,4 +1,4 @@
-// modes: shared
+// modes: shared ring
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The names with underscores that glibc exports beside the plain ones wait in their coroutine only, too.

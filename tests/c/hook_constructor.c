@@ -1,4 +1,4 @@
-// modes: shared
+// modes: shared ring
 // arch: x86_64
 // needs: gcc
 /* SPDX-License-Identifier: MIT OR Apache-2.0

@@ -1,4 +1,4 @@
-// modes: shared fortify
+// modes: shared fortify ring
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The names with underscores that glibc exports beside the plain ones return in a coroutine what they return in a plain

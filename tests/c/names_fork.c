@@ -1,4 +1,4 @@
-// modes: shared fortify
+// modes: shared fortify ring
 // timeout: 60
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *

@@ -2,7 +2,7 @@
  *
  * A program with the archive has libc's own look-ups, in and outside coroutines; a static one links and runs.
  */
-// modes: shared fortify archive static
+// modes: shared fortify archive static ring
 #include "core.h"
 
 #include <netdb.h>

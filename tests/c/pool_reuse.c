@@ -1,4 +1,4 @@
-// modes: shared archive fortify
+// modes: shared archive fortify ring
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * A pool's coroutines and stacks are made once: obtain, run and return call no malloc and map nothing.
