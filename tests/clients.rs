@@ -291,7 +291,7 @@ impl Bench {
                 best[index] = best[index].min(time.ok_or(says)?);
             }
             ratios = [best[1] / best[0], best[2] / best[0]];
-            if round >= 2 && ratios.iter().all(|ratio| (0.95..1.1).contains(ratio)) {
+            if round >= 2 && ratios.iter().all(|ratio| (0.97..1.03).contains(ratio)) {
                 break;
             }
         }
