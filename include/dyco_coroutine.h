@@ -571,7 +571,7 @@ int dyco_schedule_getCoroCount(void);
  * @param how  SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK
  * @param set  the signals; NULL changes nothing
  * @param oset gets the mask as it was; may be NULL
- * @return 0, or -1 and errno: EINVAL how is none of the three
+ * @return 0, or -1 and errno: EINVAL how is none of the three; EFAULT
  */
 int dyco_schedcall_sigprocmask(int how, const sigset_t *set, sigset_t *oset);
 
@@ -696,8 +696,8 @@ int dyco_signal_waitchild(pid_t child, int *status, int timeout);
  *
  * @param mask the signals
  * @return 0, or -1 and errno: EBUSY the coroutine holds signals already;
- *         EINVAL mask is NULL; EPERM called outside a coroutine; EMFILE,
- *         ENFILE, ENOMEM
+ *         EINVAL mask is NULL; EPERM called outside a coroutine; EFAULT,
+ *         EMFILE, ENFILE, ENOMEM
  */
 int dyco_signal_init(const sigset_t *mask);
 

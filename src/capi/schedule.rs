@@ -10,7 +10,8 @@ use core::ptr;
 
 use super::types::dyco_schedule;
 use super::{fail, number, status, store};
-use crate::scheduler::{self, RunEnd};
+use crate::io::pointers;
+use crate::scheduler::{self, RunEnd, SignalSet};
 use crate::sys::{Errno, errno};
 
 /// Runs this thread's coroutines, those created meanwhile included, until
@@ -129,7 +130,7 @@ pub extern "C" fn dyco_schedule_getCoroCount() -> c_int {
 /// @param how  SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK
 /// @param set  the signals; NULL changes nothing
 /// @param oset gets the mask as it was; may be NULL
-/// @return 0, or -1 and errno: EINVAL how is none of the three
+/// @return 0, or -1 and errno: EINVAL how is none of the three; EFAULT
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_schedcall_sigprocmask(
     how: c_int,
@@ -138,12 +139,12 @@ pub unsafe extern "C" fn dyco_schedcall_sigprocmask(
 ) -> c_int {
     // SAFETY: the sets are the caller's, and begin with the kernel's.
     unsafe {
-        let changes = if set.is_null() { Ok((libc::SIG_BLOCK, 0)) } else { Ok((how, *set.cast())) };
-        status(changes.and_then(|(how, set)| scheduler::change_mask(how, set)).map(|before| {
-            if !oset.is_null() {
-                libc::sigemptyset(oset);
-                *oset.cast() = before;
-            }
+        let changes = pointers::read_any(set.cast()).map(|set| set.map_or((libc::SIG_BLOCK, 0), |set| (how, set)));
+        let before = changes.and_then(|(how, set)| scheduler::change_mask(how, set));
+        status(before.and_then(|before| {
+            let mut whole = [0; size_of::<libc::sigset_t>() / size_of::<SignalSet>()];
+            whole[0] = before;
+            pointers::write(oset.cast(), &whole)
         }))
     }
 }

@@ -9,7 +9,7 @@
 use core::ffi::c_int;
 
 use super::{fail, status};
-use crate::io::{child, signal};
+use crate::io::{child, pointers, signal};
 use crate::sys::Errno;
 
 /// Waits until a child process has ended, and reaps it. Only the coroutine
@@ -58,15 +58,15 @@ pub unsafe extern "C" fn dyco_signal_waitchild(child: libc::pid_t, status: *mut 
 ///
 /// @param mask the signals
 /// @return 0, or -1 and errno: EBUSY the coroutine holds signals already;
-///         EINVAL mask is NULL; EPERM called outside a coroutine; EMFILE,
-///         ENFILE, ENOMEM
+///         EINVAL mask is NULL; EPERM called outside a coroutine; EFAULT,
+///         EMFILE, ENFILE, ENOMEM
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dyco_signal_init(mask: *const libc::sigset_t) -> c_int {
     if mask.is_null() {
         return fail(Errno(libc::EINVAL));
     }
-    // SAFETY: the caller gives a valid set, which begins with the kernel's.
-    status(signal::init(unsafe { *mask.cast() }))
+    // SAFETY: plain data; the caller's set begins with the kernel's.
+    status(unsafe { pointers::read(mask.cast()) }.and_then(signal::init))
 }
 
 /// Lets go of the calling coroutine's signals. Those that are queued for

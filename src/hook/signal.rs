@@ -64,8 +64,9 @@ pub unsafe extern "C" fn pause() -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigsuspend(mask: *const sigset_t) -> c_int {
     watched("sigsuspend", move || match current() {
-        // SAFETY: see `sigwait`.
-        Some(current) => c_number(Err(signal_wait::suspend(current, unsafe { SignalMask::new(mask) }))),
+        Some(current) => {
+            c_number(Err(SignalMask::new(mask).map_or_else(|error| error, |mask| signal_wait::suspend(current, mask))))
+        }
         // SAFETY: see `sigwait`.
         None => unsafe { next::sigsuspend(mask) },
     })

@@ -9,6 +9,7 @@ use core::ffi::c_int;
 
 use libc::{id_t, pid_t, rusage, siginfo_t, timespec};
 
+use super::pointers;
 use crate::poller::descriptors::{self, flag};
 #[cfg(feature = "hook")]
 use crate::scheduler::children::kept::{self, Kept};
@@ -56,12 +57,8 @@ pub unsafe fn wait4(pid: pid_t, status_out: *mut c_int, options: c_int, usage: *
         }
         // SAFETY: the caller's promise: null or valid.
         unsafe {
-            if !status_out.is_null() {
-                *status_out = status(report);
-            }
-            if !usage.is_null() {
-                *usage = report.usage;
-            }
+            pointers::write(status_out, &status(report))?;
+            pointers::write(usage, &report.usage)?;
         }
         Ok(report.pid() as usize)
     })
@@ -81,11 +78,7 @@ pub unsafe fn waitid(kind: libc::idtype_t, id: id_t, info: *mut siginfo_t, optio
             report.clear();
         }
         // SAFETY: the caller's promise: null or valid.
-        unsafe {
-            if !info.is_null() {
-                *info = report.info;
-            }
-        }
+        unsafe { pointers::write(info, &report.info) }?;
         Ok(0)
     })
 }

@@ -27,7 +27,7 @@ pub unsafe fn epoll_pwait(
     mask: *const sigset_t,
 ) -> Result<usize> {
     // SAFETY: the caller's promise.
-    unsafe { wait(current, set, events, room, level::milliseconds(timeout), SignalMask::new(mask)) }
+    unsafe { wait(current, set, events, room, level::milliseconds(timeout), SignalMask::new(mask)?) }
 }
 
 /// `epoll_pwait2` inside a coroutine, also where the kernel has none.
@@ -43,7 +43,7 @@ pub unsafe fn epoll_pwait2(
     mask: *const sigset_t,
 ) -> Result<usize> {
     // SAFETY: the caller's promise.
-    unsafe { wait(current, set, events, room, level::limit(timeout)?, SignalMask::new(mask)) }
+    unsafe { wait(current, set, events, room, level::limit(timeout)?, SignalMask::new(mask)?) }
 }
 
 unsafe fn wait(

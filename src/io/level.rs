@@ -4,6 +4,7 @@
 
 use libc::{c_int, timespec};
 
+use super::pointers;
 use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::Wake;
 use crate::sys::clock::{self, Instant, MS, NEVER, SECOND};
@@ -17,13 +18,10 @@ pub fn milliseconds(timeout: c_int) -> Limit {
     u64::try_from(timeout).ok().map(|ms| ms * MS)
 }
 
-/// The limit that a null or valid `timeout` means; EINVAL as the kernel says it.
-///
-/// # Safety
-/// `timeout` is null or valid.
-pub unsafe fn limit(timeout: *const timespec) -> Result<Limit> {
-    // SAFETY: the caller's promise.
-    unsafe { timeout.as_ref() }.map(nanoseconds).transpose()
+/// The limit that `timeout` means, which may be null; EFAULT and EINVAL as the kernel says it.
+pub fn limit(timeout: *const timespec) -> Result<Limit> {
+    // SAFETY: plain data.
+    unsafe { pointers::read_any(timeout) }?.as_ref().map(nanoseconds).transpose()
 }
 
 /// A time in nanoseconds, as far as they reach; EINVAL as the kernel says it.

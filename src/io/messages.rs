@@ -9,6 +9,7 @@ use libc::{mmsghdr, timespec};
 
 use super::level::{self, Limit};
 use super::pieces::Pieces;
+use super::pointers;
 use super::receive::{self, NEVER_WAITS};
 use super::waits::poll_now;
 use super::{Caller, Waits, control, send};
@@ -33,8 +34,7 @@ pub unsafe fn recvmmsg(
     mut flags: c_int,
     timeout: *mut timespec,
 ) -> Result<usize> {
-    // SAFETY: the caller's promise.
-    let limit: Limit = unsafe { level::limit(timeout) }?;
+    let limit: Limit = level::limit(timeout)?;
     let end = limit.map(clock::after);
     let one_by_one = receive::wants_all(fd, flags);
     let mut done = 0;
@@ -87,7 +87,7 @@ pub unsafe fn recvmmsg(
     }
     if let (Some(end), true) = (end, done > 0) {
         // SAFETY: the caller's timeout, which was there.
-        unsafe { *timeout = left(end) };
+        unsafe { pointers::write(timeout, &left(end)) }?;
     }
     Ok(done)
 }

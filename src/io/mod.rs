@@ -5,6 +5,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `waits`, `flags` | what most of them stand on: one call's waits for a descriptor, O_NONBLOCK as the program has it |
+//! | `pointers` | what the program points to, if it is there |
 //! | `socket`, `accept`, `connect` | sockets: making them, connections |
 //! | `receive`, `send`, `messages`, `control` | and what goes over them |
 //! | `file`, `device`, `remembered`, `terminal` | read and write of any descriptor; of what is no socket |
@@ -51,6 +52,7 @@ pub mod offload;
 pub mod open;
 pub mod pieces;
 pub mod pipe;
+pub mod pointers;
 pub mod poll;
 pub mod receive;
 pub mod remembered;

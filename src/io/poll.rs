@@ -34,7 +34,7 @@ pub unsafe fn ppoll(
     mask: *const sigset_t,
 ) -> Result<usize> {
     // SAFETY: the caller's promise.
-    unsafe { wait(current, fds, count, level::limit(timeout)?, SignalMask::new(mask)) }
+    unsafe { wait(current, fds, count, level::limit(timeout)?, SignalMask::new(mask)?) }
 }
 
 unsafe fn wait(current: Current, fds: *mut pollfd, count: nfds_t, limit: Limit, mask: SignalMask) -> Result<usize> {

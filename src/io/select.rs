@@ -8,6 +8,7 @@ use core::slice;
 use libc::{POLLIN, POLLOUT, POLLPRI, fd_set, sigset_t, timespec, timeval};
 
 use super::level::{self, Limit};
+use super::pointers;
 use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::{Current, Wake};
 use crate::sys::clock::{self, Instant, NEVER, SECOND};
@@ -27,21 +28,24 @@ const FD_SET: usize = size_of::<fd_set>() / size_of::<u64>();
 /// # Safety
 /// As libc's.
 pub unsafe fn select(current: Current, count: c_int, sets: Sets, timeout: *mut timeval) -> Result<usize> {
-    // SAFETY: the caller's promise.
-    let Some(timeout) = (unsafe { timeout.as_mut() }) else {
-        // SAFETY: as above.
+    // SAFETY: plain data.
+    let Some(time) = (unsafe { pointers::read_any(timeout.cast_const()) })? else {
+        // SAFETY: the caller's promise.
         return unsafe { wait(current, count, sets, None, SignalMask::none()) };
     };
-    if timeout.tv_sec < 0 || timeout.tv_usec < 0 {
+    if time.tv_sec < 0 || time.tv_usec < 0 {
         return Err(Errno(libc::EINVAL));
     }
-    let limit = clock::of_timeval(timeout);
+    let limit = clock::of_timeval(&time);
     let deadline = clock::after(limit);
     // SAFETY: as above.
     let result = unsafe { wait(current, count, sets, Some(limit), SignalMask::none()) };
     if deadline != NEVER {
         let left = deadline.saturating_sub(clock::now());
-        *timeout = timeval { tv_sec: (left / SECOND) as i64, tv_usec: (left % SECOND / 1000) as i64 };
+        let left = timeval { tv_sec: (left / SECOND) as i64, tv_usec: (left % SECOND / 1000) as i64 };
+        // As Linux, which does not mind a time that can only be read.
+        // SAFETY: the caller's promise.
+        let _ = unsafe { pointers::write(timeout, &left) };
     }
     result
 }
@@ -58,7 +62,7 @@ pub unsafe fn pselect(
     mask: *const sigset_t,
 ) -> Result<usize> {
     // SAFETY: the caller's promise.
-    unsafe { wait(current, count, sets, level::limit(timeout)?, SignalMask::new(mask)) }
+    unsafe { wait(current, count, sets, level::limit(timeout)?, SignalMask::new(mask)?) }
 }
 
 unsafe fn wait(current: Current, count: c_int, sets: Sets, limit: Limit, mask: SignalMask) -> Result<usize> {
@@ -86,12 +90,20 @@ impl Selection {
         let words = usize::try_from(count).map_err(|_| Errno(libc::EINVAL))?.div_ceil(BITS);
         let sets = sets.map(|set| set.cast());
         if words <= FD_SET {
-            return Ok(Selection { sets, count, words });
+            return Selection { sets, count, words }.if_there();
         }
         // Programs pass a count of all that could be open together with sets of the usual size. The kernel looks no
         // further than the process's table of descriptors, and so do we.
         let words = looked_at(words)?;
-        Ok(Selection { sets, count: count.min(c_int::try_from(words * BITS).unwrap_or(count)), words })
+        Selection { sets, count: count.min(c_int::try_from(words * BITS).unwrap_or(count)), words }.if_there()
+    }
+
+    /// EFAULT when one of the sets is not there. That they can be written is seen when the kernel does so.
+    fn if_there(self) -> Result<Selection> {
+        for set in self.sets.iter().filter(|set| !set.is_null()) {
+            pointers::check_readable(set.cast(), self.words * size_of::<u64>())?;
+        }
+        Ok(self)
     }
 
     /// What is ready now. When nothing is, the sets are as before: nothing else has to be kept while the coroutine waits.

@@ -10,6 +10,7 @@ use core::ptr;
 
 use libc::{sigset_t, timespec};
 
+use super::pointers;
 use crate::poller::descriptors::{self, flag};
 use crate::scheduler::{self, Held};
 use crate::sys::Result;
@@ -29,11 +30,10 @@ impl SignalMask {
         SignalMask(None)
     }
 
-    /// # Safety
-    /// `mask` is null or valid.
-    pub unsafe fn new(mask: *const sigset_t) -> SignalMask {
-        // SAFETY: the caller's promise.
-        SignalMask(unsafe { mask.cast::<u64>().as_ref() }.copied())
+    /// The program's mask, if it is not null; EFAULT.
+    pub fn new(mask: *const sigset_t) -> Result<SignalMask> {
+        // SAFETY: plain data.
+        unsafe { pointers::read_any(mask.cast()) }.map(SignalMask)
     }
 
     /// Lets those signals through that have come and that the mask does not block; EINTR when a handler has run.

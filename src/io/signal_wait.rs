@@ -7,6 +7,7 @@ use core::ffi::c_int;
 use libc::{siginfo_t, sigset_t, timespec};
 
 use super::level;
+use super::pointers;
 use super::signal_mask::{SignalMask, Signals};
 use crate::scheduler::{Current, Wake};
 use crate::sys::clock::NEVER;
@@ -32,8 +33,7 @@ pub unsafe fn sigtimedwait(
             result => return result,
         }
     };
-    // SAFETY: the caller's promise.
-    let limit = unsafe { level::limit(timeout) }?;
+    let limit = level::limit(timeout)?;
     let nothing = Err(Errno(libc::EAGAIN));
     let mut taken = take();
     if taken == nothing && limit != Some(0) {
@@ -67,10 +67,7 @@ pub unsafe fn sigwait(current: Current, set: *const sigset_t, signal: *mut c_int
     // SAFETY: the caller's promise.
     unsafe {
         match sigtimedwait(current, set, core::ptr::null_mut(), core::ptr::null()) {
-            Ok(number) => {
-                *signal = number as c_int;
-                0
-            }
+            Ok(number) => pointers::write(signal, &(number as c_int)).err().map_or(0, |error| error.0),
             Err(error) => error.0,
         }
     }

@@ -7,6 +7,7 @@ use core::ffi::c_int;
 use libc::{clockid_t, timespec};
 
 use super::level::nanoseconds;
+use super::pointers;
 use crate::scheduler::{self, Current};
 use crate::sys::clock::{self, Instant, NEVER, SECOND};
 use crate::sys::{Errno, Result};
@@ -61,9 +62,9 @@ fn sleep_until(current: Current, ns: u64, deadline: Instant) {
 /// # Safety
 /// As libc's.
 pub unsafe fn nanosleep(current: Current, time: *const timespec) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let time = unsafe { time.as_ref() }.ok_or(Errno(libc::EFAULT))?;
-    sleep(current, nanoseconds(time)?);
+    // SAFETY: plain data.
+    let time = unsafe { pointers::read(time) }?;
+    sleep(current, nanoseconds(&time)?);
     Ok(())
 }
 
@@ -78,9 +79,8 @@ pub fn can_sleep_by(clock: clockid_t) -> bool {
 /// # Safety
 /// As libc's.
 pub unsafe fn clock_nanosleep(current: Current, clock: clockid_t, flags: c_int, time: *const timespec) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let time = unsafe { time.as_ref() }.ok_or(Errno(libc::EFAULT))?;
-    let ns = nanoseconds(time)?;
+    // SAFETY: plain data.
+    let ns = nanoseconds(&unsafe { pointers::read(time) }?)?;
     let absolute = flags & libc::TIMER_ABSTIME != 0;
     match clock {
         libc::CLOCK_MONOTONIC if absolute => sleep_until(current, ns.saturating_sub(clock::now()), ns),

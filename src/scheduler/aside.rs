@@ -30,6 +30,15 @@ impl Current {
         if height < stack.size { height } else { usize::MAX }
     }
 
+    /// Whether so many bytes lie in the coroutine's stack.
+    #[inline(always)]
+    pub fn is_on_stack(self, address: *const u8, length: usize) -> bool {
+        // SAFETY: as above.
+        let stack = unsafe { &(*(*self.coroutine()).rest).stack };
+        let height = (address as usize).wrapping_sub(stack.base as usize);
+        height < stack.size && length <= stack.size - height
+    }
+
     /// Whether the caller is on another stack than the coroutine's, from which it must not park, or a signal handler that has
     /// interrupted a use of the ring. A program may well give a coroutine further stacks of its own making, unless it is on
     /// a shared one.
