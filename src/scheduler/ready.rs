@@ -6,7 +6,7 @@ use core::ptr;
 use crate::arch;
 use crate::coroutine::Coroutine;
 use crate::list::{Link, List};
-use crate::stack::Kind;
+use crate::stack::{Kind, own};
 
 /// How many urgent coroutines run in a row while others are ready.
 const URGENT_IN_A_ROW: u32 = 128;
@@ -181,7 +181,7 @@ unsafe fn prefetch_frame(next: *mut Coroutine) {
     // SAFETY: ready coroutines are valid, and fetching an address ahead reads nothing.
     unsafe {
         // Beyond an own stack's end is another's guard: to look for that takes the processor longest of all.
-        let top = if (*next).kind == Kind::Own { (*next).rest as usize } else { usize::MAX };
+        let top = if (*next).kind == Kind::Own { own::first_frame((*next).rest.cast()) as usize } else { usize::MAX };
         for line in 0..LINES {
             let place = (*next).sp.wrapping_add(line * 64);
             if place as usize >= top {
