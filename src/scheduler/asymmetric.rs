@@ -173,8 +173,11 @@ pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Corouti
 
 impl Scheduler {
     /// Gives a new coroutine on a shared stack one of its own, of the same size.
+    ///
+    /// # Safety
+    /// It is a live one of this scheduler that has not run.
     pub(super) unsafe fn give_any_own_stack(&mut self, coroutine: *mut Coroutine) -> Result<()> {
-        // SAFETY: the caller has a live coroutine that has not run.
+        // SAFETY: the caller's promise.
         unsafe {
             if (*coroutine).kind == Kind::Shared {
                 self.give_own_stack(coroutine, own::rounded(self.slots.size())?)?;

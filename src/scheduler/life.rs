@@ -200,6 +200,9 @@ impl Scheduler {
 
     /// Makes a coroutine with that rest, which is initialised but for what only sanitizers need. Where it fails, the rest is
     /// the caller's.
+    ///
+    /// # Safety
+    /// The rest is valid while the coroutine lives, and nobody else's.
     #[inline(always)]
     unsafe fn make_with(&mut self, rest: *mut Rest, kind: Kind) -> Result<*mut Coroutine> {
         self.timers.reserve(self.coroutines.live() + 1)?;

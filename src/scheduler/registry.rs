@@ -65,7 +65,7 @@ pub(super) fn lock() -> Mask {
 
 /// Takes the lock. Not by pthread_mutex_lock: inside the library that name is our own hook, which stands for nothing in a
 /// static program, and which ThreadSanitizer does not see.
-unsafe fn take() {
+fn take() {
     let never = timespec { tv_sec: 1 << 40, tv_nsec: 0 };
     // SAFETY: the mutex is a static one; the time is valid. It fails only when that time has come.
     while unsafe { libc::pthread_mutex_timedlock(REGISTRY.lock.get(), &never) } != 0 {}

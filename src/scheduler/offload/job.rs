@@ -85,25 +85,38 @@ impl Job {
     }
 
     /// The job with that link in the queue.
+    ///
+    /// # Safety
+    /// The link is a job's.
     pub(in crate::scheduler) unsafe fn of_link(link: *mut Link) -> *mut Job {
-        // SAFETY: the link is a job's.
+        // SAFETY: the caller's promise.
         unsafe { link.byte_sub(offset_of!(Job, link)).cast() }
     }
 
+    /// The job with that link among a scheduler's.
+    ///
+    /// # Safety
+    /// The link is a job's.
     unsafe fn of_sibling(link: *mut Link) -> *mut Job {
-        // SAFETY: the link is a job's.
+        // SAFETY: the caller's promise.
         unsafe { link.byte_sub(offset_of!(Job, sibling)).cast() }
     }
 
     /// Who does it.
+    ///
+    /// # Safety
+    /// The job is valid.
     pub(in crate::scheduler) unsafe fn kind(job: *mut Job) -> Kind {
-        // SAFETY: the job is valid; this does not change.
+        // SAFETY: the caller's promise; this does not change.
         unsafe { (*job).kind }
     }
 
     /// Of how many forks the process that runs it knew.
+    ///
+    /// # Safety
+    /// The job is valid.
     pub(in crate::scheduler) unsafe fn forks(job: *mut Job) -> u32 {
-        // SAFETY: the job is valid; this does not change while it runs.
+        // SAFETY: the caller's promise; this does not change while it runs.
         unsafe { (*job).forks }
     }
 }
@@ -115,8 +128,10 @@ pub(in crate::scheduler) struct Finished {
 }
 
 impl Finished {
+    /// # Safety
+    /// The job is valid until it is taken out again, and in no other chain.
     unsafe fn push(&mut self, job: *mut Job) {
-        // SAFETY: the jobs in the chain are valid.
+        // SAFETY: the caller's promise, also of those that are in the chain.
         unsafe {
             (*job).next = ptr::null_mut();
             if self.first.is_null() {

@@ -194,13 +194,16 @@ impl Scheduler {
 
     /// Gives the kernel the operation that has just been begun; whether its end is still to come. `None`: the kernel has
     /// refused, and the operation is no more.
+    ///
+    /// # Safety
+    /// The running coroutine has just begun it, see [`Scheduler::begin_operation`], and has not parked.
     unsafe fn begin_now(&mut self) -> Option<bool> {
         let me = self.running;
         let refused = self.operations.with_ring(|operations| {
             operations.give();
             Some(operations.ring.pending() > 0 && operations.ring.take_back())
         });
-        // SAFETY: the running coroutine is valid, and by its waiter among the watch's operators.
+        // SAFETY: the caller's promise; the coroutine is by its waiter among the watch's operators.
         unsafe {
             if refused == Some(true) {
                 self.operations.count -= 1;

@@ -38,12 +38,14 @@ impl Current {
         self.ended(fd, begun.generation)
     }
 
+    /// # Safety
+    /// As of [`Current::operate`].
     #[inline(never)]
     unsafe fn begin(self, fd: c_int, begin: Begin, entry: impl FnOnce() -> Entry) -> Option<Result<Begun>> {
         if self.is_aside() {
             return None;
         }
-        // SAFETY: the scheduler and its running coroutine are valid; watches live as long as the scheduler.
+        // SAFETY: the caller's promise. The scheduler and its running coroutine are valid; watches live as long as the scheduler.
         unsafe {
             let scheduler = &mut *self.scheduler();
             let generation = descriptors::get(fd).generation;

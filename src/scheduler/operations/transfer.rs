@@ -31,6 +31,8 @@ impl Current {
         unsafe { self.transfer(ring::WRITE, fd, piece, by_worker) }
     }
 
+    /// # Safety
+    /// As read(2) or write(2).
     unsafe fn transfer(self, opcode: u8, fd: c_int, piece: &iovec, by_worker: bool) -> Option<Result<usize>> {
         let &iovec { iov_base: buffer, iov_len: length } = piece;
         let flags = if by_worker { ring::BY_WORKER } else { 0 };
@@ -62,6 +64,9 @@ impl Current {
     }
 
     /// A read is done when something has come, a write when all is written.
+    ///
+    /// # Safety
+    /// As read(2) or write(2), of a buffer that stays where it is.
     unsafe fn transfer_all(self, entry: Entry, buffer: *mut c_void, length: usize) -> Option<Result<usize>> {
         let mut done = 0;
         loop {
