@@ -13,18 +13,36 @@ use crate::sys::ring::{self, ENTRIES, Entry};
 const AT_A_TIME: u32 = ENTRIES / 2;
 
 impl Operations {
-    /// Ends this thread's operations on the file of a descriptor that is about to be closed. May be called at any moment,
-    /// also in a signal handler; one that has interrupted a use of the ring leaves it to [`Scheduler::settle`].
+    /// Ends this thread's operations on the file of a watch's descriptor that is about to be closed. May be called at any
+    /// moment, also in a signal handler; one that has interrupted a use of the ring leaves it to [`Scheduler::settle`].
+    ///
+    /// # Safety
+    /// `watch` is one of this scheduler's.
     #[cold]
-    pub(in crate::scheduler) fn let_go(&mut self, fd: i32) {
+    pub(in crate::scheduler) unsafe fn let_go(&mut self, watch: *mut Watch, fd: i32) {
         self.with_ring(|operations| {
-            let call_flags = ring::CANCEL_FD | ring::CANCEL_ALL;
-            operations.push(Entry { opcode: ring::CANCEL, fd, call_flags, data: IGNORED, ..Entry::default() });
+            // SAFETY: the caller's promise. A handler that has interrupted a change of the list finds a link of it or null, and
+            // cancels at worst what has just ended.
+            let alone = unsafe {
+                let first = (*watch).operators.first();
+                let is_alone = !first.is_null() && (*watch).operators.after(first).is_null();
+                is_alone.then(|| Coroutine::from_link(first))
+            };
+            operations.push(match alone {
+                Some(coroutine) => cancel(coroutine as u64),
+                // For that the kernel looks at all that is in the ring.
+                None => Entry { fd, call_flags: ring::CANCEL_FD | ring::CANCEL_ALL, ..cancel(0) },
+            });
             // So that the kernel carries all of them to their end now, but does not wait.
             operations.enter(ENTRIES.max(operations.count), Some(0));
             Some(())
         });
     }
+}
+
+/// Cancels what has that name. Nobody wants to know whether it was there.
+fn cancel(name: u64) -> Entry {
+    Entry { opcode: ring::CANCEL, fd: -1, address: name, data: IGNORED, ..Entry::default() }
 }
 
 impl Scheduler {
@@ -37,13 +55,7 @@ impl Scheduler {
         // SAFETY: the caller's promise.
         let cid = unsafe { (*coroutine).cid };
         self.release_all();
-        self.push_surely(Entry {
-            opcode: ring::CANCEL,
-            fd: -1,
-            address: coroutine as u64,
-            data: (cid as u64) << 3 | CANCEL,
-            ..Entry::default()
-        });
+        self.push_surely(Entry { data: (cid as u64) << 3 | CANCEL, ..cancel(coroutine as u64) });
     }
 
     /// What the kernel has not got it does not find.
@@ -102,7 +114,7 @@ impl Scheduler {
             self.release_all();
             let mut cancelled = 0;
             if self.operations.watching {
-                self.cancel_quietly(POLLER);
+                self.push_surely(cancel(POLLER));
             }
             // Each by its name: to cancel all at once the kernel looks for each among all the others, also among those that it
             // has found before, which takes half a minute with fifty thousand.
@@ -111,7 +123,7 @@ impl Scheduler {
                 let table: *mut Table = &raw mut (*scheduler).coroutines;
                 (*table).for_each(&mut |coroutine| {
                     if (*coroutine).in_ring {
-                        (*scheduler).cancel_quietly(coroutine as u64);
+                        (*scheduler).push_surely(cancel(coroutine as u64));
                         cancelled += 1;
                         if cancelled % AT_A_TIME == 0 {
                             (*scheduler).carry_out(AT_A_TIME);
@@ -121,11 +133,6 @@ impl Scheduler {
             }
             self.carry_out(cancelled % AT_A_TIME);
         }
-    }
-
-    /// Cancels what has that name. Nobody wants to know whether it was there.
-    fn cancel_quietly(&mut self, name: u64) {
-        self.push_surely(Entry { opcode: ring::CANCEL, fd: -1, address: name, data: IGNORED, ..Entry::default() });
     }
 
     /// Lets the kernel carry out so many cancels, and waits a moment for what they end.

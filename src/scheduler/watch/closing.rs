@@ -35,7 +35,7 @@ pub fn descriptor_closing(fd: i32) -> Closing {
                 s.poller.remove(fd);
             }
             if !watch.is_null() && !(*watch).operators.is_empty() {
-                s.operations.let_go(fd);
+                s.operations.let_go(watch, fd);
             }
         }
     }
