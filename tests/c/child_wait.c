@@ -199,7 +199,7 @@ int main(int argc, char **argv) {
 
     finished = 0;
     spawn(starts_later, NULL);
-    child_that(3, 50); /* so that there is one to wait for from the beginning */
+    child_that(3, 50 * patience()); /* so that there is one to wait for from the beginning */
     spawn(two_for_any, NULL);
     spawn(two_for_any, NULL);
     spawn(two_for_any, NULL);
