@@ -9,7 +9,7 @@ use libc::{c_void, iovec, mode_t, size_t, ssize_t};
 use super::pieces::{ABSURD, MOST_BYTES};
 #[cfg(feature = "ssl")]
 use super::tls::records;
-use super::{Caller, c_size, device, files, receive, remembered, send};
+use super::{Caller, c_size, device, files, pipe, receive, remembered, send};
 use crate::poller::descriptors::{self, Snapshot};
 use crate::scheduler::Current;
 use crate::sys::{Errno, Result};
@@ -62,6 +62,12 @@ pub unsafe fn read(current: Current, fd: c_int, buffer: *mut c_void, length: siz
             result => return result,
         }
     } else if snapshot.kind_known() {
+        if current.streams_by_ring()
+            // SAFETY: the caller's promise.
+            && let Some(result) = unsafe { pipe::read_by_ring(current, fd, snapshot, buffer, length) }
+        {
+            return result;
+        }
         let piece = iovec { iov_base: buffer, iov_len: length };
         // SAFETY: one piece, the caller's buffer.
         if let Some(result) = unsafe { remembered::read(current, fd, snapshot, &raw const piece, 1) } {

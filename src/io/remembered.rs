@@ -211,7 +211,7 @@ fn unless_it_waits(waits: &Waits, call: impl Fn() -> Result<usize>) -> Option<Re
 /// kernel's answer is large for the stack of a coroutine that waits.
 #[cold]
 #[inline(never)]
-fn is_still(fd: c_int, snapshot: Snapshot) -> bool {
+pub fn is_still(fd: c_int, snapshot: Snapshot) -> bool {
     kind(fd).is_ok_and(|kind| agrees(fd, snapshot, kind))
 }
 

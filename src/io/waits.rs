@@ -19,7 +19,7 @@ pub const EAGAIN: Errno = Errno(libc::EAGAIN);
 const LONGEST_PAUSE: Instant = 16 * MS;
 
 /// How long a wait lasts that no event may end.
-const LOOK_AGAIN: Instant = 100 * MS;
+pub const LOOK_AGAIN: Instant = 100 * MS;
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq)]

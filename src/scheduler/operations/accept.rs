@@ -96,7 +96,7 @@ impl Current {
 
     /// Whether no other thread has waited for `fd`. The kernel tells only one of all rings that accept from a listener of a
     /// connection, be its thread busy or not; but every epoll set.
-    fn watches_alone(self, fd: c_int) -> bool {
+    pub(super) fn watches_alone(self, fd: c_int) -> bool {
         let generation = descriptors::get(fd).generation;
         // SAFETY: the scheduler is valid while its coroutine runs; its watches live as long as it does.
         unsafe {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Receives that the kernel gets later.
+//! Receives, and reads from pipes, that the kernel gets later.
 //!
 //! To begin one on a socket in which there is nothing yet costs the kernel a watch, a wake-up and a second look, a tenth of an
 //! echo. Among many busy connections the bytes mostly come before all others have had their turn. So while the kernel has
@@ -25,6 +25,7 @@ struct Receive {
     length: u32,
     fd: i32,
     generation: u32,
+    opcode: u8,
     flags: u8,
 }
 
@@ -79,7 +80,7 @@ impl Operations {
             let Ok(receives) = memory::array_zeroed(ROOM as usize) else { return false };
             held.receives = receives.as_ptr();
         }
-        let &Entry { data, address, length, fd, flags, .. } = entry;
+        let &Entry { data, address, length, fd, opcode, flags, .. } = entry;
         // SAFETY: an index within the array.
         unsafe {
             held.receives.add((held.tail % ROOM) as usize).write(Receive {
@@ -88,6 +89,7 @@ impl Operations {
                 length,
                 fd,
                 generation,
+                opcode,
                 flags,
             });
         }
@@ -102,9 +104,10 @@ impl Operations {
                 return;
             }
             // SAFETY: an index within the array, of one that was put there.
-            let &Receive { data, address, length, fd, generation, flags } =
+            let &Receive { data, address, length, fd, generation, opcode, flags } =
                 unsafe { &*self.held.receives.add((self.held.head % ROOM) as usize) };
-            let entry = Entry { opcode: ring::RECEIVE, flags, fd, address, length, data, ..Entry::default() };
+            let offset = if opcode == ring::READ { ring::NO_OFFSET } else { 0 };
+            let entry = Entry { opcode, flags, fd, offset, address, length, data, ..Entry::default() };
             let Some(place) = self.push(entry) else { return };
             self.generations[place] = generation;
             self.held.head = self.held.head.wrapping_add(1);

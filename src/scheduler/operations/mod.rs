@@ -27,6 +27,7 @@ mod connect;
 mod ending;
 mod held;
 mod operate;
+mod pipes;
 mod streams;
 mod transfer;
 
@@ -162,7 +163,7 @@ impl Scheduler {
     unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, begin: Begin) -> bool {
         let me = self.running;
         let entry = Entry { data: me as u64, ..entry };
-        let receives = entry.opcode == ring::RECEIVE;
+        let receives = begin == Begin::WithNextTurn && matches!(entry.opcode, ring::RECEIVE | ring::READ);
         let copied = if let Begin::Copied(bytes) = begin { bytes } else { 0 };
         let begun = self.operations.with_ring(|operations| {
             if (copied > 0 || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {

@@ -72,8 +72,8 @@ impl Current {
         loop {
             let rest = (length - done).min(i32::MAX as usize);
             let entry = Entry {
-                // The file's own position, which is none.
-                offset: u64::MAX,
+                // There is no position.
+                offset: ring::NO_OFFSET,
                 address: buffer.wrapping_byte_add(done) as u64,
                 length: rest as u32,
                 ..entry

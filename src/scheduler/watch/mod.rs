@@ -47,7 +47,7 @@ pub struct Watch {
     pub(super) operators: List,
     /// [`life_of`] the descriptor that operations were begun on; 0: none.
     pub(super) operated: u64,
-    /// The last operation has left nothing to receive.
+    /// The last operation has left nothing to receive; of a pipe, had to wait, as most likely the next one has to.
     pub(super) dry: bool,
     fd: i32,
     /// The number's generation when it was registered.

@@ -35,6 +35,8 @@ pub mod register {
 pub const READ: u8 = 22;
 /// IORING_OP_WRITE.
 pub const WRITE: u8 = 23;
+/// The file's own position, in [`Entry::offset`].
+pub const NO_OFFSET: u64 = u64::MAX;
 /// IOSQE_ASYNC, in [`Entry::flags`]: a thread of the kernel makes the call, and waits in it.
 pub const BY_WORKER: u8 = 1 << 4;
 /// IOSQE_BUFFER_SELECT, in [`Entry::flags`]: into a buffer that the kernel chooses.

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading from pipes. Shared stacks are treated as in `streams`.
+
+use libc::{c_int, c_void};
+
+use super::operate::{Begin, End};
+use crate::scheduler::Current;
+use crate::sys::clock::{self, Instant};
+use crate::sys::ring::{self, Entry};
+use crate::sys::{Errno, Result};
+
+impl Current {
+    /// Whether [`Current::read_pipe`] can be. One reader of a pipe at a time: of several that wait in rings the kernel wakes all
+    /// for every write, and lets a thread of its own wait in the place of one that has found nothing too often.
+    pub fn may_read_pipe(self, fd: c_int, buffer: *const c_void, length: usize) -> bool {
+        let fits = self.may_lend(buffer, length) || length <= ring::RECEIVED && self.lies_in_frames(buffer, length);
+        // SAFETY: the scheduler is valid; its watches live as long as it does.
+        fits && self.watches_alone(fd) && unsafe { (*(*self.scheduler()).watches.get(fd)).operators.is_empty() }
+    }
+
+    /// Notes, after [`Current::may_read_pipe`], that a try has left nothing in the pipe, or perhaps something, for
+    /// [`Current::is_dry`].
+    pub fn note_tried(self, fd: c_int, dry: bool) {
+        // SAFETY: the scheduler is valid; its watches live as long as it does.
+        unsafe { (*(*self.scheduler()).watches.get(fd)).dry = dry };
+    }
+
+    /// `read` from a blocking pipe of which a hook has seen the birth, in which there is nothing yet. EAGAIN: the deadline came.
+    /// `None`: not by the ring.
+    ///
+    /// # Safety
+    /// As read(2), after [`Current::may_read_pipe`].
+    pub unsafe fn read_pipe(
+        self,
+        fd: c_int,
+        buffer: *mut c_void,
+        length: usize,
+        deadline: Instant,
+    ) -> Option<Result<usize>> {
+        let me = self.coroutine();
+        let lent = self.may_lend(buffer, length);
+        let entry = || Entry {
+            opcode: ring::READ,
+            flags: if lent { 0 } else { ring::CHOOSE_BUFFER },
+            fd,
+            offset: ring::NO_OFFSET,
+            address: if lent { buffer as u64 } else { 0 },
+            length: length.min(i32::MAX as usize) as u32,
+            ..Entry::default()
+        };
+        loop {
+            // SAFETY: the running coroutine, which waits to send nothing, is valid; the caller's promise.
+            let end = unsafe {
+                if !lent {
+                    (*(*me).rest).message = buffer.cast();
+                }
+                self.operate(fd, deadline, Begin::WithNextTurn, entry)
+            };
+            match end? {
+                End::Cancelled if clock::now() < deadline => {}
+                End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
+                // All buffers were in use, and have been given back.
+                End::Result(Err(Errno(libc::ENOBUFS))) => {}
+                End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                End::Result(result) => {
+                    self.note_tried(fd, matches!(result, Ok(1..)));
+                    return Some(result);
+                }
+            }
+        }
+    }
+}
