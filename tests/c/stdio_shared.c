@@ -117,6 +117,28 @@ static void closes(void *argument) {
     CHECK_EQ(came_back, inside);
 }
 
+/* Waits to write look again after a tenth of a second: one that has just been woken for that when the stream is closed
+ * does not wait then. */
+static void holds_up(void *argument) {
+    int64_t end = now_ms() + 200;
+    (void)argument;
+    dyco_coroutine_sleep(10);
+    while (now_ms() < end) {}
+}
+
+static void closed_while_looked_at(void) {
+    inside = came_back = 0;
+    stream_pair(AF_UNIX, ends);
+    shared = fdopen(ends[0], "w");
+    CHECK(shared != NULL);
+    CHECK(dyco_coroutine_create(waits_to_write, NULL) > 0);
+    CHECK(dyco_coroutine_create(closes, NULL) > 0);
+    CHECK(dyco_coroutine_create(holds_up, NULL) > 0);
+    CHECK_EQ(dyco_schedule_run(), 0);
+    CHECK_EQ(came_back, inside);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
 static void closed_while_in_use(const char *mode, void (*first)(void *), void (*second)(void *), int reopens) {
     inside = came_back = 0;
     stream_pair(AF_UNIX, ends);
@@ -142,6 +164,7 @@ int main(void) {
         closed_while_in_use("w", waits_to_write, waits_to_write, reopens);
         closed_while_in_use("r+", waits_to_read, waits_to_write, reopens);
     }
+    closed_while_looked_at();
     CHECK_EQ(count_fds(), fds);
     return test_done();
 }

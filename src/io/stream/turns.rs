@@ -16,9 +16,13 @@ use super::{ERROR, PUTTING, Stream, free};
 use crate::coroutine::Wake;
 use crate::io::{Caller, Waits, c_size, close, file};
 use crate::scheduler::{self, Current, Direction, aborts, hooked as current};
-use crate::sys::clock::NEVER;
+use crate::sys::clock::{self, Instant, MS, NEVER};
 use crate::sys::{Errno, Result, errno, memory, next};
 use crate::syscall_raw;
+
+/// After so long those inside a stream that is about to be closed are told again: who had just been woken for another
+/// reason did not wait when they were told, and may do so again.
+const TELL_AGAIN: Instant = 10 * MS;
 
 impl Stream {
     /// Whether it is the turn of a coroutine that is still there.
@@ -44,9 +48,12 @@ pub(super) unsafe fn settle(stream: *mut Stream) -> bool {
             };
             (*stream).closing = true;
             scheduler::descriptor_closed(scheduler::descriptor_closing((*stream).fd), true);
-            current.wait_in(&raw mut (*stream).waiters, 0, NEVER);
+            let woken = current.wait_in(&raw mut (*stream).waiters, 0, clock::after(TELL_AGAIN));
             (*stream).closing = false;
-            leave(stream);
+            if woken == Wake::Ready {
+                // Handed over.
+                leave(stream);
+            }
         }
     }
     true
