@@ -125,8 +125,14 @@ unsafe fn accept_by_ring(
         }
     }
     match waits.deadline() {
-        // SAFETY: the caller's promise; the kernel may have the addresses.
-        Ok(deadline) => unsafe { current.accept(fd, address, length, flags, deadline) },
+        Ok(deadline) => {
+            // SAFETY: the caller's promise; the kernel may have the addresses.
+            let accepted = unsafe { current.accept(fd, address, length, flags, deadline) };
+            if accepted.is_none() {
+                waits.renew();
+            }
+            accepted
+        }
         Err(error) => Some(Err(error)),
     }
 }

@@ -122,7 +122,7 @@ pub unsafe fn read(
                 return Err(Errno(libc::EIO));
             }
             Some(result) => return result,
-            None => {}
+            None => waits.renew(),
         }
     }
     while waits.poll() == 0 {
@@ -205,12 +205,12 @@ pub unsafe fn write(
         }
     }
     let by_ring = readable && (kind == libc::S_IFIFO || kind == libc::S_IFCHR && terminal::settings(fd).is_some());
-    if by_ring
-        && waits.deadline().is_ok()
+    if by_ring && waits.deadline().is_ok() {
         // SAFETY: the caller's promise.
-        && let Some(result) = unsafe { current.write(fd, &*list, kind == libc::S_IFCHR) }
-    {
-        return result;
+        match unsafe { current.write(fd, &*list, kind == libc::S_IFCHR) } {
+            Some(result) => return result,
+            None => waits.renew(),
+        }
     }
     while waits.poll() == 0 {
         if waits.deadline().is_err() || access(fd) == libc::O_RDONLY {

@@ -129,8 +129,14 @@ unsafe fn receive_by_ring(waits: &mut Waits, buffer: *mut c_void, length: size_t
         }
     }
     match waits.deadline() {
-        // SAFETY: the caller's promise.
-        Ok(deadline) => unsafe { current.receive(fd, buffer, length, deadline) },
+        Ok(deadline) => {
+            // SAFETY: the caller's promise.
+            let received = unsafe { current.receive(fd, buffer, length, deadline) };
+            if received.is_none() {
+                waits.renew();
+            }
+            received
+        }
         Err(error) => Some(Err(error)),
     }
 }

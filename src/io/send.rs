@@ -42,12 +42,11 @@ pub unsafe fn sendto(
     let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0;
     // SAFETY: the caller's promise.
     unsafe {
-        if caller.current().streams_by_ring() && simply {
-            match send_by_ring(caller, fd, buffer, length) {
-                None => {}
-                Some(Ok(sent)) if sent < length => return Ok(finish_one(caller, fd, buffer, length, sent, flags)),
-                Some(result) => return result,
-            }
+        if caller.current().streams_by_ring()
+            && simply
+            && let Some(result) = send_by_ring(caller, fd, buffer, length, flags)
+        {
+            return result;
         }
         sendto_at_once(caller, fd, buffer, length, flags, address, address_length)
     }
@@ -107,14 +106,24 @@ unsafe fn finish_one(
 /// `send` where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next time
 /// round. `None`: try otherwise. Not inlined, as in `receive`.
 #[inline(never)]
-unsafe fn send_by_ring(caller: Caller, fd: c_int, buffer: *const c_void, length: size_t) -> Option<Result<usize>> {
+unsafe fn send_by_ring(
+    caller: Caller,
+    fd: c_int,
+    buffer: *const c_void,
+    length: size_t,
+    flags: c_int,
+) -> Option<Result<usize>> {
     if !may_go_by_ring(caller, fd) {
         return None;
     }
+    let generation = descriptors::get(fd).generation;
     // SAFETY: the caller's promise.
     match unsafe { caller.current().send(fd, buffer, length) } {
-        // Once more, to wait for room, or for SIGPIPE.
-        Some(Err(EAGAIN | Errno(libc::EPIPE))) => None,
+        // What is left is for the same file.
+        Some(Ok(sent)) if sent < length && descriptors::get(fd).generation == generation => {
+            // SAFETY: as above.
+            Some(Ok(unsafe { finish_one(caller, fd, buffer, length, sent, flags) }))
+        }
         result => result,
     }
 }

@@ -9,6 +9,7 @@ use core::ffi::{c_int, c_short};
 use libc::{POLLIN, POLLNVAL, POLLOUT, pollfd};
 
 use super::poll;
+use crate::poller::descriptors;
 use crate::scheduler::{self, Current, Direction, Wake};
 use crate::sys::clock::{self, NEVER};
 use crate::sys::{Errno, Result, errno, next};
@@ -47,8 +48,12 @@ fn park(current: Current, fd: c_int, events: c_short, timeout: c_int) -> Result<
         }
     }
     let deadline = if timeout < 0 { NEVER } else { clock::deadline_ms(timeout) };
+    let generation = descriptors::get(fd).generation;
     loop {
         let woken = current.wait_fd(fd, events as u32, deadline)?;
+        if !current.still_means(fd, generation) {
+            return Err(Errno(libc::EBADF));
+        }
         let revents = look(fd, events)?;
         if revents != 0 || woken == Wake::TimedOut {
             return Ok(revents);

@@ -16,7 +16,7 @@ use crate::{syscall, syscall_raw};
 pub const EAGAIN: Errno = Errno(libc::EAGAIN);
 
 /// The longest pause between two tries where the kernel cannot tell us when to try again.
-const LONGEST_PAUSE: Instant = 16 * MS;
+const LONGEST_PAUSE: u32 = 16 * MS as u32;
 
 /// How long a wait lasts that no event may end.
 pub const LOOK_AGAIN: Instant = 100 * MS;
@@ -37,7 +37,10 @@ pub struct Waits {
     current: Current,
     /// [`NOT_YET`] before the first wait.
     deadline: Instant,
-    pause: Instant,
+    /// The next one, in nanoseconds.
+    pause: u32,
+    /// The number's generation when the call began.
+    generation: u32,
     pub fd: c_int,
     direction: Direction,
     kind: Kind,
@@ -61,6 +64,7 @@ impl Waits {
             current: caller.current(),
             deadline: NOT_YET,
             pause: 0,
+            generation: descriptors::get(fd).generation,
             fd,
             direction,
             kind: Kind::Socket,
@@ -154,20 +158,32 @@ impl Waits {
         self.is_drained()
     }
 
-    /// Parks until another try may succeed. EAGAIN as in [`Waits::trying`].
+    /// Parks until another try may succeed. EAGAIN as in [`Waits::trying`]; EBADF: what the call is for was closed.
     #[inline(never)]
     pub fn park(&mut self) -> Result<()> {
         let wake = match self.begin()? {
             Some(wake) => wake,
             None => self.current.end_wait_fd()?,
         };
-        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { Ok(()) }
+        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { self.go_on() }
+    }
+
+    /// The ring, which has kept the file, says that the number still means it.
+    pub fn renew(&mut self) {
+        self.generation = descriptors::get(self.fd).generation;
+    }
+
+    /// Whether there may be another try. EBADF: it would be on another file.
+    #[inline(always)]
+    fn go_on(&self) -> Result<()> {
+        if self.current.still_means(self.fd, self.generation) { Ok(()) } else { Err(Errno(libc::EBADF)) }
     }
 
     /// As [`Current::begin_wait_fd`], and apart for the same reason.
     #[inline(never)]
     fn begin(&mut self) -> Result<Option<Wake>> {
         let deadline = self.deadline()?;
+        self.go_on()?;
         self.note_drained();
         let until = deadline.min(self.next_look());
         self.looks_again = until < deadline;
@@ -196,16 +212,16 @@ impl Waits {
     pub fn back_off(&mut self) -> Result<()> {
         let deadline = self.deadline()?;
         if self.pause == 0 {
-            self.pause = MS;
+            self.pause = MS as u32;
             return Ok(());
         }
         let now = clock::now();
         if now >= deadline {
             return Err(EAGAIN);
         }
-        self.current.sleep_until(deadline.min(now + self.pause));
+        self.current.sleep_until(deadline.min(now + Instant::from(self.pause)));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Ok(())
+        self.go_on()
     }
 
     /// Until when the call may wait; EAGAIN when it may not.

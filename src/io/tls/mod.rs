@@ -136,9 +136,15 @@ unsafe fn wait_first(ssl: *mut Ssl, reads_only: bool, call: &mut dyn FnMut() -> 
         let (incoming, outgoing) = (read_fd(ssl), write_fd(ssl));
         let mut reads = Waits::of_socket(Caller::Dyco(current), incoming, Direction::Read);
         let mut writes = Waits::of_socket(Caller::Dyco(current), outgoing, Direction::Write);
-        if reads_only && has_only_to_read(ssl) && reads.look_drained() {
-            // If this fails, so does the wait after the try, and OpenSSL knows what it wanted.
-            let _ = reads.park();
+        if reads_only
+            && has_only_to_read(ssl)
+            && reads.look_drained()
+            && let Err(error @ Errno(libc::EBADF)) = reads.park()
+        {
+            // If this fails otherwise, so does the wait after the try, and OpenSSL knows what it wanted.
+            empty_error_queue(clear);
+            errno::set(error);
+            return -1;
         }
         loop {
             empty_error_queue(clear);

@@ -72,6 +72,7 @@ impl Current {
             return None;
         }
         let me = self.coroutine();
+        let generation = descriptors::get(fd).generation;
         let entry = || Entry { ioprio: ring::ACCEPT_POLL_FIRST, ..entry(fd, address, length, flags) };
         loop {
             // SAFETY: the running coroutine is valid; the caller's promise.
@@ -84,7 +85,7 @@ impl Current {
             match end? {
                 End::Cancelled if clock::now() < deadline => {}
                 End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                End::Result(Err(Errno(libc::EAGAIN))) => return self.otherwise(fd, generation),
                 End::Result(result) => {
                     // SAFETY: as above; the scheduler's watches live as long as it does.
                     unsafe { (*(*self.scheduler()).watches.get(fd)).dry = result.is_ok() && !(*me).more };

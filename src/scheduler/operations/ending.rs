@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Operations that end otherwise than by what they wait for.
 
-use super::{CANCEL, CLOSED, IGNORED, Operations, POLLER};
+use super::{CANCEL, CLOSED, IGNORED, LEFT, Operations, POLLER};
 use crate::coroutine::{Coroutine, Wake};
 use crate::scheduler::Scheduler;
 use crate::scheduler::table::Table;
@@ -91,9 +91,7 @@ impl Scheduler {
             let mut link = (*watch).operators.first();
             while !link.is_null() {
                 let coroutine = Coroutine::from_link(link);
-                if wake == Wake::Closed {
-                    (*coroutine).waiter.events |= CLOSED;
-                }
+                (*coroutine).waiter.events |= if wake == Wake::Closed { CLOSED } else { LEFT };
                 self.cancel_operation(coroutine);
                 link = (*watch).operators.after(link);
             }

@@ -50,6 +50,8 @@ const CANCEL: u64 = 4;
 const CLOSED: u32 = 1;
 /// It receives.
 const RECEIVES: u32 = 2;
+/// Who was to close its descriptor has failed, or has done so in a table of his own.
+const LEFT: u32 = 4;
 
 /// A scheduler's operations.
 pub struct Operations {

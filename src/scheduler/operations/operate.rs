@@ -3,7 +3,7 @@
 
 use libc::c_int;
 
-use super::CLOSED;
+use super::{CLOSED, LEFT};
 use crate::poller::descriptors;
 use crate::scheduler::watch::{Watch, life_of};
 use crate::scheduler::{Current, Scheduler};
@@ -38,6 +38,12 @@ impl Current {
         self.ended(fd, begun.generation)
     }
 
+    /// What there is to say of an operation that is to be made otherwise: nothing (`None`), unless the number means another
+    /// file than when it had that generation, and the operation was begun.
+    pub(super) fn otherwise(self, fd: c_int, generation: u32) -> Option<Result<usize>> {
+        (descriptors::get(fd).generation != generation).then_some(Err(Errno(libc::EBADF)))
+    }
+
     /// # Safety
     /// As of [`Current::operate`].
     #[inline(never)]
@@ -69,11 +75,11 @@ impl Current {
             Err(Errno(libc::ECANCELED | libc::EINTR | libc::EBADF)) if waiter.events & CLOSED != 0 => {
                 Some(End::Result(Err(Errno(libc::EBADF))))
             }
-            // What the number means now is for the kernel to say.
             Err(Errno(libc::ECANCELED | libc::EINTR | libc::EBADF))
                 if descriptors::get(fd).generation != generation =>
             {
-                None
+                // What it means to whom it is left is for the kernel to say; else another file may have it by now.
+                if waiter.events & LEFT != 0 { None } else { Some(End::Result(Err(Errno(libc::EBADF)))) }
             }
             Err(Errno(libc::ECANCELED | libc::EINTR)) => Some(End::Cancelled),
             result => Some(End::Result(result)),

@@ -96,6 +96,7 @@ impl Current {
                 }
                 (*(*me).rest).message = buffer.cast();
             }
+            let generation = descriptors::get(fd).generation;
             loop {
                 let entry = || Entry {
                     opcode: ring::RECEIVE,
@@ -111,11 +112,12 @@ impl Current {
                     End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
                     // All buffers were in use, and have been given back.
                     End::Result(Err(Errno(libc::ENOBUFS))) => {}
-                    End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                    End::Result(Err(Errno(libc::EAGAIN))) => return self.otherwise(fd, generation),
                     End::Result(result) => {
                         let watch = (*self.scheduler()).watches.get(fd);
                         (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();
-                        if !lent && (*me).more && result == Ok(ring::RECEIVED) {
+                        let more = (*me).more && descriptors::get(fd).generation == generation;
+                        if !lent && more && result == Ok(ring::RECEIVED) {
                             let (at, room) = (buffer.wrapping_byte_add(ring::RECEIVED), length - ring::RECEIVED);
                             let rest = syscall!(SYS_recvfrom, fd, at, room, libc::MSG_DONTWAIT, 0, 0);
                             return Some(Ok(ring::RECEIVED + rest.unwrap_or(0)));
@@ -127,8 +129,8 @@ impl Current {
         }
     }
 
-    /// `send` to a stream socket of which a hook has seen the birth, without waiting for room: EAGAIN. EPIPE comes without
-    /// SIGPIPE. `None`: not by the ring.
+    /// `send` to a stream socket of which a hook has seen the birth, without waiting for room. `None`: not by the ring, but to
+    /// wait for room, or for SIGPIPE.
     ///
     /// # Safety
     /// As send(2).
@@ -149,10 +151,12 @@ impl Current {
         } else {
             return None;
         };
+        let generation = descriptors::get(fd).generation;
         loop {
             // SAFETY: the caller's promise; a copy is made where the kernel must not read.
             match unsafe { self.operate(fd, NEVER, begin, entry) }? {
                 End::Cancelled => {}
+                End::Result(Err(Errno(libc::EAGAIN | libc::EPIPE))) => return self.otherwise(fd, generation),
                 End::Result(result) => return Some(result),
             }
         }

@@ -7,6 +7,7 @@ use libc::{c_int, c_void, iovec};
 
 use super::operate::{Begin, End};
 use crate::coroutine::Waiter;
+use crate::poller::descriptors;
 use crate::scheduler::Current;
 use crate::sys::clock::NEVER;
 use crate::sys::ring::{self, Entry};
@@ -69,6 +70,7 @@ impl Current {
     /// As read(2) or write(2), of a buffer that stays where it is.
     unsafe fn transfer_all(self, entry: Entry, buffer: *mut c_void, length: usize) -> Option<Result<usize>> {
         let mut done = 0;
+        let generation = descriptors::get(entry.fd).generation;
         loop {
             let rest = (length - done).min(i32::MAX as usize);
             let entry = Entry {
@@ -82,11 +84,17 @@ impl Current {
             match unsafe { self.operate(entry.fd, NEVER, Begin::Now, || entry) } {
                 Some(End::Cancelled) => {}
                 Some(End::Result(Ok(more @ 1..))) if entry.opcode == ring::WRITE && done + more < length => {
-                    done += more
+                    done += more;
+                    if self.otherwise(entry.fd, generation).is_some() {
+                        return Some(Ok(done));
+                    }
                 }
                 Some(End::Result(Ok(more))) => return Some(Ok(done + more)),
                 _ if done > 0 => return Some(Ok(done)),
-                Some(End::Result(Err(Errno(libc::EAGAIN | libc::EOPNOTSUPP)))) | None => return None,
+                Some(End::Result(Err(Errno(libc::EAGAIN | libc::EOPNOTSUPP)))) => {
+                    return self.otherwise(entry.fd, generation);
+                }
+                None => return None,
                 Some(End::Result(result)) => return Some(result),
             }
         }

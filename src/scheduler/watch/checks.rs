@@ -164,6 +164,7 @@ impl Scheduler {
                 Ok(Added::New) => {
                     self.unregister(watch, Wake::Ready);
                     (*watch).registered = registered;
+                    (*watch).began = (*watch).generation;
                     (*watch).ready = READ | WRITE;
                 }
                 Ok(Added::AlwaysReady) => self.unregister(watch, Wake::Ready),

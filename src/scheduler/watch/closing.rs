@@ -10,7 +10,8 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use super::{Watch, Watches};
 use crate::coroutine::Wake;
 use crate::poller::descriptors::{self, Snapshot};
-use crate::scheduler::{Scheduler, registry, this};
+use crate::poller::epoll::{Added, BASE};
+use crate::scheduler::{Current, Scheduler, registry, this};
 
 /// A descriptor that is being closed or replaced.
 #[must_use]
@@ -71,6 +72,39 @@ pub fn descriptor_closed(closing: Closing, closed: bool) {
     if descriptors::watchers(closing.fd) > 0 {
         // Another thread has begun to wait between the beginning and the end, or already for the number's next file.
         registry::tell_closed(closing.fd, closing.generation.wrapping_add(1), Wake::Ready);
+    }
+}
+
+impl Current {
+    /// Whether a number still means what it did when it had that generation and was waited for. Where it does not, the wait
+    /// has been ended by something else before its coroutine could learn of the close: there may be another file by now.
+    #[inline(always)]
+    pub fn still_means(self, fd: i32, generation: u32) -> bool {
+        descriptors::get(fd).generation == generation || self.is_left(fd, generation)
+    }
+
+    /// Whether who was to end it has failed, or has ended it in a table of descriptors of his own: our registration tells.
+    #[cold]
+    #[inline(never)]
+    fn is_left(self, fd: i32, generation: u32) -> bool {
+        let now = descriptors::get(fd);
+        // SAFETY: this thread's scheduler is valid; its watches live as long as it does.
+        unsafe {
+            let s = &*self.scheduler();
+            let Some(watch) = s.watches.get(fd).as_ref() else { return false };
+            if watch.is_registered(&now) {
+                // Others wait for the number since.
+                return generation.wrapping_sub(watch.began) as i32 >= 0;
+            }
+            match s.poller.add(fd, now.generation, BASE) {
+                Ok(Added::Present) => true,
+                Ok(Added::New) => {
+                    s.poller.remove(fd);
+                    false
+                }
+                Ok(Added::AlwaysReady) | Err(_) => false,
+            }
+        }
     }
 }
 

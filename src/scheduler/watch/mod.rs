@@ -52,6 +52,8 @@ pub struct Watch {
     fd: i32,
     /// The number's generation when it was registered.
     generation: u32,
+    /// Its generation when its present file came into the poller's set.
+    began: u32,
     /// The events asked of the kernel; 0: not registered.
     registered: u32,
     /// Directions in which something may have come since they were last found empty.

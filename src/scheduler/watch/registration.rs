@@ -70,6 +70,7 @@ impl Scheduler {
                         self.unregister(watch, Wake::Closed);
                     }
                     descriptors::watched(fd);
+                    (*watch).began = generation;
                     (*watch).ready = 0;
                     (*watch).sticky = false;
                     (*watch).check.is_proven = false;
