@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The TLS calls against real peers: OpenSSL's own client and server, curl, and 500 clients at once.
+//! The TLS calls against real peers: OpenSSL's own client and server, curl, and 500 clients at once. All of it by either
+//! poller.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -48,12 +49,16 @@ fn setup() -> &'static Setup {
     })
 }
 
-/// Runs a test program to its end.
+/// What DYCO_POLLER is.
+const POLLERS: [&str; 2] = ["epoll", "io_uring"];
+
+/// Runs a test program to its end, by each poller.
 fn test_program(name: &str, args: &[&str]) {
-    test_program_by(name, args, "epoll")
+    for poller in POLLERS {
+        test_program_by(name, args, poller);
+    }
 }
 
-/// The same with DYCO_POLLER.
 fn test_program_by(name: &str, args: &[&str], poller: &str) {
     let setup = setup();
     let mut command = Command::new(setup.folder.join(name));
@@ -104,9 +109,10 @@ impl Drop for Peer {
 }
 
 /// Our server, and its port.
-fn https() -> (Peer, String) {
+fn https(poller: &str) -> (Peer, String) {
     let setup = setup();
-    let mut server = Peer::start(Command::new(setup.folder.join("https")).args([&setup.certificate, &setup.key]));
+    let mut server = Command::new(setup.folder.join("https"));
+    let mut server = Peer::start(server.args([&setup.certificate, &setup.key]).env("DYCO_POLLER", poller));
     let port = server.line("port ");
     (server, port)
 }
@@ -138,18 +144,18 @@ fn five_hundred_clients() {
 }
 
 #[test]
-fn by_io_uring() {
-    test_program_by("sessions", &[], "io_uring");
-    test_program_by("crowd", &[], "io_uring");
-}
-
-#[test]
 fn curl() {
     if !has_command("curl") {
         println!("skipped: needs curl");
         return;
     }
-    let (_server, port) = https();
+    for poller in POLLERS {
+        curl_by(poller);
+    }
+}
+
+fn curl_by(poller: &str) {
+    let (_server, port) = https(poller);
     // Connected, and silent for ever.
     let _silent: Vec<_> = (0..10).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}"))).collect();
     let fetch = |args: &[&str], path: &str| {
@@ -166,7 +172,7 @@ fn curl() {
             assert!(body.len() == size && body.iter().all(|&byte| byte == b'b'), "{version} {size}: {}", body.len());
         }
     }
-    let upload = setup().folder.join("upload");
+    let upload = setup().folder.join(format!("upload-{poller}"));
     let bytes: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 31) >> 5) as u8).collect();
     std::fs::write(&upload, &bytes).expect("a file");
     let body = fetch(&["-X", "POST", "-H", "Expect:", "--data-binary", &format!("@{}", upload.display())], "");
@@ -175,7 +181,13 @@ fn curl() {
 
 #[test]
 fn s_client() {
-    let (_server, port) = https();
+    for poller in POLLERS {
+        s_client_by(poller);
+    }
+}
+
+fn s_client_by(poller: &str) {
+    let (_server, port) = https(poller);
     // What the line `k`, `K` or `R` makes it do: a key update, one for both sides, a renegotiation.
     for (version, commands) in [("-tls1_3", &["k", "K"][..]), ("-tls1_2", &["R"])] {
         let mut peer = Peer::start(
@@ -202,7 +214,7 @@ fn s_client() {
 
 #[test]
 fn s_server() {
-    for version in ["2", "3"] {
+    for (version, poller) in ["2", "3"].into_iter().flat_map(|version| POLLERS.map(|poller| (version, poller))) {
         let setup = setup();
         let mut server = Peer::start(
             Command::new("openssl")
@@ -210,6 +222,6 @@ fn s_server() {
                 .args(["-cert", &setup.certificate, "-key", &setup.key]),
         );
         let port = server.line("ACCEPT 127.0.0.1:");
-        test_program("client", &[&port, "5", version]);
+        test_program_by("client", &[&port, "5", version], poller);
     }
 }
