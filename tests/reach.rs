@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether programs reach the hooks, by the ways in which they can get hold of the library: docs/hooks.md says which do,
-//! and dyco_hook_active() agrees.
+//! and dyco_hook_active() agrees. Whichever poller the environment asks for.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,9 +33,16 @@ fn libraries(name: &str) -> PathBuf {
     folder
 }
 
+/// What the program says; by either poller the same.
 fn run(program: &Path, arguments: [&str; 2], preload: bool) -> String {
+    let [says, says_by_ring] = ["epoll", "io_uring"].map(|poller| run_by(poller, program, arguments, preload));
+    assert_eq!(says, says_by_ring);
+    says
+}
+
+fn run_by(poller: &str, program: &Path, arguments: [&str; 2], preload: bool) -> String {
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).env("DYCO_POLLER", poller);
     if preload {
         command.env("LD_PRELOAD", library_dir().join("libdyco.so.3"));
     }
