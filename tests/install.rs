@@ -7,20 +7,36 @@ use std::process::Command;
 
 use harness::{has_command, library_dir, make, root, scratch};
 
-/// The program that each way must build: it needs the header, the library and a hook.
+/// The program that each way must build: it needs the header, the library and hooks, by either poller.
 const PROGRAM: &str = r#"
 #include "dyco_coroutine.h"
 #include "dyco/dyco_coroutine.h"
-static int order[2], count;
-static void sleeper(void *arg) {
-    usleep(arg ? 30000 : 1000);
-    order[count++] = arg != NULL;
+static int order[2], count, ends[2];
+static void receiver(void *arg) {
+    char byte;
+    (void)arg;
+    DYCO_MUST(recv(ends[0], &byte, 1, 0) == 1);
+    order[count++] = 1;
 }
-int main(void) {
-    dyco_coroutine_create(sleeper, order);
-    dyco_coroutine_create(sleeper, NULL);
+static void sender(void *arg) {
+    (void)arg;
+    usleep(1000);
+    order[count++] = 0;
+    DYCO_MUST(send(ends[1], "x", 1, 0) == 1);
+}
+static void run(const char *poller) {
+    DYCO_MUST(setenv("DYCO_POLLER", poller, 1) == 0);
+    count = 0;
+    dyco_coroutine_create(receiver, NULL);
+    dyco_coroutine_create(sender, NULL);
     DYCO_MUST(dyco_schedule_run() == 0);
     DYCO_MUST(count == 2 && order[0] == 0 && order[1] == 1);
+    dyco_schedule_free(NULL);
+}
+int main(void) {
+    DYCO_MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    run("epoll");
+    run("io_uring");
     DYCO_MUST(strcmp(dyco_version(), DYCO_VERSION) == 0);
     puts("it works");
     return 0;
