@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Making pipes, of which the births of both ends are noted; and reading them by the ring.
+//! Making pipes, of which the births of both ends are noted; and reading and writing them by the ring.
 //!
 //! What is known of a number is a hint here, too, as `remembered` has it: an operation in the ring does not hold up the thread,
 //! whatever the number means, and when a read has waited a while in vain it is asked.
@@ -74,6 +74,36 @@ pub unsafe fn read_by_ring(
         // SAFETY: as above.
         Some(Err(EAGAIN)) if is_still(fd, snapshot) => unsafe { current.read_pipe(fd, buffer, length, NEVER) },
         Some(Err(EAGAIN)) => None,
+        result => result,
+    }
+}
+
+/// `write` to a pipe where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next
+/// time round, and perhaps not all is written. `None`: try otherwise. Not inlined, as [`read_by_ring`].
+///
+/// # Safety
+/// As write(2).
+#[inline(never)]
+pub unsafe fn write_by_ring(
+    current: Current,
+    fd: c_int,
+    snapshot: Snapshot,
+    buffer: *const c_void,
+    length: size_t,
+) -> Option<Result<usize>> {
+    let waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
+    if !may_go_by_ring(&waits, snapshot, flag::WRITE_WAITS)
+        || length == 0
+        || !current.has_company()
+        || !current.may_write_pipe()
+        || waits.is_drained()
+    {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    match unsafe { current.write_pipe(fd, buffer, length) } {
+        // Once more, to wait for room, or for SIGPIPE.
+        Some(Err(EAGAIN | Errno(libc::EPIPE))) => None,
         result => result,
     }
 }

@@ -16,7 +16,7 @@ use super::file::writev;
 use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
-use super::{Caller, Waits};
+use super::{Caller, Waits, pipe};
 use crate::poller::descriptors::{self, Snapshot, flag};
 use crate::scheduler::{Current, Direction};
 use crate::sys::{Errno, Result};
@@ -58,21 +58,24 @@ pub unsafe fn write(
     let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
     // SAFETY: the caller's promise.
     let nowait = || unsafe { write_nowait(fd, list, count) };
-    let result = until(&mut waits, snapshot, flag::WRITE_WAITS, nowait, nowait);
-    if let Some(Ok(done)) = result {
-        // SAFETY: the kernel has just read the list.
-        let pieces = unsafe { Pieces::new(list, count as usize) };
-        if done < pieces.left() {
-            let is_pipe = is_still(fd, snapshot);
-            if is_pipe && waits.deadline().is_ok() {
-                return Some(Ok(finish_pipe(&mut waits, pieces, done)));
-            }
-            if !is_pipe || unless_it_waits(&waits, || Ok(done)).is_none() {
-                return Some(Ok(write_rest(current, fd, pieces, done)));
-            }
-        }
+    let result = until(&mut waits, snapshot, flag::WRITE_WAITS, nowait, nowait)?;
+    // SAFETY: the kernel has just read the list.
+    Some(result.map(|done| finish(&mut waits, snapshot, unsafe { Pieces::new(list, count as usize) }, done)))
+}
+
+/// A write to what was taken for a pipe has taken `done` bytes: goes on if it has to.
+fn finish(waits: &mut Waits, snapshot: Snapshot, pieces: Pieces, done: usize) -> usize {
+    if done >= pieces.left() {
+        return done;
     }
-    result
+    let is_pipe = is_still(waits.fd, snapshot);
+    if is_pipe && waits.deadline().is_ok() {
+        return finish_pipe(waits, pieces, done);
+    }
+    if !is_pipe || unless_it_waits(waits, || Ok(done)).is_none() {
+        return write_rest(waits.current(), waits.fd, pieces, done);
+    }
+    done
 }
 
 /// What was taken for a pipe has taken `done` bytes: writes the rest as to what it is.
@@ -107,6 +110,16 @@ pub unsafe fn write_one(
 ) -> Option<Result<usize>> {
     if snapshot.flags & flag::EVENT == 0 {
         let piece = iovec { iov_base: buffer.cast_mut(), iov_len: length };
+        if current.streams_by_ring()
+            // SAFETY: the caller's promise.
+            && let Some(result) = unsafe { pipe::write_by_ring(current, fd, snapshot, buffer, length) }
+        {
+            let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
+            // SAFETY: one piece, the caller's buffer.
+            return Some(
+                result.map(|done| finish(&mut waits, snapshot, unsafe { Pieces::new(&raw const piece, 1) }, done)),
+            );
+        }
         // SAFETY: one piece, the caller's buffer.
         return unsafe { write(current, fd, snapshot, &raw const piece, 1) };
     }

@@ -60,6 +60,8 @@ pub struct Operations {
     busy: bool,
     /// Receiving and sending go by the ring.
     chosen: bool,
+    /// A write to a broken pipe raises SIGPIPE, whatever the kernel is told.
+    raises: bool,
     /// The ring watches the epoll set.
     watching: bool,
     /// How many coroutines are in the ring.

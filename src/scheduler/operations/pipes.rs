@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading from pipes. Shared stacks are treated as in `streams`.
+//! Reading from pipes and writing to them. What is read to a shared stack comes as in `streams`.
 
 use libc::{c_int, c_void};
 
 use super::operate::{Begin, End};
 use crate::scheduler::Current;
-use crate::sys::clock::{self, Instant};
+use crate::stack::Kind;
+use crate::sys::clock::{self, Instant, NEVER};
 use crate::sys::ring::{self, Entry};
 use crate::sys::{Errno, Result};
 
@@ -66,6 +67,43 @@ impl Current {
                     self.note_tried(fd, matches!(result, Ok(1..)));
                     return Some(result);
                 }
+            }
+        }
+    }
+
+    /// Whether [`Current::write_pipe`] can be: the kernel keeps SIGPIPE back, as far as is known. Not on a shared stack: to copy
+    /// its bytes out and in costs more than the call that is saved.
+    pub fn may_write_pipe(self) -> bool {
+        // SAFETY: the scheduler and its running coroutine are valid.
+        unsafe { (*self.coroutine()).kind != Kind::Shared && !(*self.scheduler()).operations.raises }
+    }
+
+    /// `write` to a pipe of which a hook has seen the birth, without waiting for room: EAGAIN. EPIPE comes without SIGPIPE.
+    /// `None`: not by the ring.
+    ///
+    /// # Safety
+    /// As write(2), after [`Current::may_write_pipe`].
+    pub unsafe fn write_pipe(self, fd: c_int, buffer: *const c_void, length: usize) -> Option<Result<usize>> {
+        let entry = || Entry {
+            opcode: ring::WRITE,
+            fd,
+            offset: ring::NO_OFFSET,
+            address: buffer as u64,
+            length: length.min(i32::MAX as usize) as u32,
+            call_flags: libc::RWF_NOWAIT as u32 | ring::NO_SIGNAL,
+            ..Entry::default()
+        };
+        loop {
+            // SAFETY: the caller's promise; no buffer moves.
+            match unsafe { self.operate(fd, NEVER, Begin::WithNextTurn, entry) }? {
+                End::Cancelled => {}
+                // Linux before 6.18 cannot keep SIGPIPE back.
+                End::Result(Err(Errno(libc::EOPNOTSUPP | libc::EINVAL))) => {
+                    // SAFETY: the scheduler is valid while its coroutine runs.
+                    unsafe { (*self.scheduler()).operations.raises = true };
+                    return None;
+                }
+                End::Result(result) => return Some(result),
             }
         }
     }

@@ -37,6 +37,8 @@ pub const READ: u8 = 22;
 pub const WRITE: u8 = 23;
 /// The file's own position, in [`Entry::offset`].
 pub const NO_OFFSET: u64 = u64::MAX;
+/// RWF_NOSIGNAL (Linux 6.18), in [`Entry::call_flags`]: EPIPE comes without SIGPIPE.
+pub const NO_SIGNAL: u32 = 1 << 8;
 /// IOSQE_ASYNC, in [`Entry::flags`]: a thread of the kernel makes the call, and waits in it.
 pub const BY_WORKER: u8 = 1 << 4;
 /// IOSQE_BUFFER_SELECT, in [`Entry::flags`]: into a buffer that the kernel chooses.
