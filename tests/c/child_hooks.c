@@ -176,7 +176,8 @@ static int finished;
 
 static void awaits(void *argument) {
     int status;
-    pid_t child = child_that(20, 30);
+    /* Before it is waited for it must not end. */
+    pid_t child = child_that(20, 30 * patience());
     (void)argument;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(status, 20 << 8);

@@ -70,6 +70,12 @@ static void receives(void) {
     close_pair(ends);
 }
 
+static void send_hello_and_half_close(void *argument) {
+    send_hello(NULL);
+    usleep(80000);
+    half_close_peer(argument);
+}
+
 static void wait_all(void) {
     char b[16] = "";
     struct iovec pieces[2] = {{b, 2}, {b + 2, 3}};
@@ -92,8 +98,7 @@ static void wait_all(void) {
     TRY(recv(ends[0], b, 2, 0));
     TRY(recv(ends[0], b, 5, MSG_WAITALL | MSG_DONTWAIT));
     /* The end of the stream cuts it short, and so does a timeout. */
-    after(20, send_hello, NULL);
-    after(100, half_close_peer, NULL);
+    after(20, send_hello_and_half_close, NULL);
     TRY(recv(ends[0], b, 16, MSG_WAITALL));
     TRY(recv(ends[0], b, 16, MSG_WAITALL));
     close_pair(ends);
