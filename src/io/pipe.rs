@@ -71,6 +71,7 @@ pub unsafe fn read_by_ring(
     }
     // SAFETY: the caller's promise.
     match unsafe { current.read_pipe(fd, buffer, length, clock::after(LOOK_AGAIN)) } {
+        Some(Err(EAGAIN)) if descriptors::get(fd).generation != snapshot.generation => Some(Err(Errno(libc::EBADF))),
         // SAFETY: as above.
         Some(Err(EAGAIN)) if is_still(fd, snapshot) => unsafe { current.read_pipe(fd, buffer, length, NEVER) },
         Some(Err(EAGAIN)) => None,
@@ -101,9 +102,5 @@ pub unsafe fn write_by_ring(
         return None;
     }
     // SAFETY: the caller's promise.
-    match unsafe { current.write_pipe(fd, buffer, length) } {
-        // Once more, to wait for room, or for SIGPIPE.
-        Some(Err(EAGAIN | Errno(libc::EPIPE))) => None,
-        result => result,
-    }
+    unsafe { current.write_pipe(fd, buffer, length) }
 }

@@ -114,6 +114,10 @@ pub unsafe fn write_one(
             // SAFETY: the caller's promise.
             && let Some(result) = unsafe { pipe::write_by_ring(current, fd, snapshot, buffer, length) }
         {
+            if descriptors::get(fd).generation != snapshot.generation {
+                // What is left is not for the next file of that number.
+                return Some(result);
+            }
             let mut waits = Waits::of_remembered(Caller::Libc(current), fd, Direction::Write);
             // SAFETY: one piece, the caller's buffer.
             return Some(

@@ -4,6 +4,7 @@
 use libc::{c_int, c_void};
 
 use super::operate::{Begin, End};
+use crate::poller::descriptors;
 use crate::scheduler::Current;
 use crate::stack::Kind;
 use crate::sys::clock::{self, Instant, NEVER};
@@ -40,6 +41,7 @@ impl Current {
     ) -> Option<Result<usize>> {
         let me = self.coroutine();
         let lent = self.may_lend(buffer, length);
+        let generation = descriptors::get(fd).generation;
         let entry = || Entry {
             opcode: ring::READ,
             flags: if lent { 0 } else { ring::CHOOSE_BUFFER },
@@ -62,7 +64,7 @@ impl Current {
                 End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
                 // All buffers were in use, and have been given back.
                 End::Result(Err(Errno(libc::ENOBUFS))) => {}
-                End::Result(Err(Errno(libc::EAGAIN))) => return None,
+                End::Result(Err(Errno(libc::EAGAIN))) => return self.otherwise(fd, generation),
                 End::Result(result) => {
                     self.note_tried(fd, matches!(result, Ok(1..)));
                     return Some(result);
@@ -78,8 +80,8 @@ impl Current {
         unsafe { (*self.coroutine()).kind != Kind::Shared && !(*self.scheduler()).operations.raises }
     }
 
-    /// `write` to a pipe of which a hook has seen the birth, without waiting for room: EAGAIN. EPIPE comes without SIGPIPE.
-    /// `None`: not by the ring.
+    /// `write` to a pipe of which a hook has seen the birth, without waiting for room. `None`: not by the ring, but to wait for
+    /// room, or for SIGPIPE.
     ///
     /// # Safety
     /// As write(2), after [`Current::may_write_pipe`].
@@ -93,15 +95,17 @@ impl Current {
             call_flags: libc::RWF_NOWAIT as u32 | ring::NO_SIGNAL,
             ..Entry::default()
         };
+        let generation = descriptors::get(fd).generation;
         loop {
             // SAFETY: the caller's promise; no buffer moves.
             match unsafe { self.operate(fd, NEVER, Begin::WithNextTurn, entry) }? {
                 End::Cancelled => {}
+                End::Result(Err(Errno(libc::EAGAIN | libc::EPIPE))) => return self.otherwise(fd, generation),
                 // Linux before 6.18 cannot keep SIGPIPE back.
                 End::Result(Err(Errno(libc::EOPNOTSUPP | libc::EINVAL))) => {
                     // SAFETY: the scheduler is valid while its coroutine runs.
                     unsafe { (*self.scheduler()).operations.raises = true };
-                    return None;
+                    return self.otherwise(fd, generation);
                 }
                 End::Result(result) => return Some(result),
             }
