@@ -162,26 +162,19 @@ static void alone(void *argument) {
     (void)argument;
 }
 
-static int fillers[LISTENERS][16], filler_count[LISTENERS];
+static int fillers[LISTENERS];
 
-/* Listeners whose queues are full. */
+/* Listeners whose queues are full: each has room for one. */
 static void listen_full(void) {
     listen_anew(0);
-    for (int i = 0; i < LISTENERS; i++)
-        for (int full = 0, *count = &filler_count[i]; !full;) {
-            int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-            struct pollfd entry = {fd, POLLOUT, 0};
-            struct timespec limit = {0, 50000000};
-            CHECK(fd >= 0 && *count < 16);
-            int result = connect(fd, &where[i].any, lengths[i]);
-            full = family == AF_UNIX ? result < 0 : syscall(SYS_ppoll, &entry, 1, &limit, NULL, 0) == 0;
-            fillers[i][(*count)++] = fd;
-        }
+    for (int i = 0; i < LISTENERS; i++) {
+        CHECK((fillers[i] = socket(family, SOCK_STREAM, 0)) >= 0);
+        CHECK_EQ(syscall(SYS_connect, fillers[i], &where[i], lengths[i]), 0);
+    }
 }
 
 static void close_fillers(void) {
-    for (int i = 0; i < LISTENERS; i++)
-        while (filler_count[i] > 0) CHECK_EQ(close(fillers[i][--filler_count[i]]), 0);
+    for (int i = 0; i < LISTENERS; i++) CHECK_EQ(close(fillers[i]), 0);
 }
 
 static void waiting_client(void *argument) {
@@ -196,7 +189,7 @@ static void all_wait(int error, int timeout) {
     spawn_clients(waiting_client);
     for (int i = 0; i < CLIENTS; i++) set_timeout(fds[i], SO_SNDTIMEO, timeout);
     dyco_coroutine_sleep(20);
-    CHECK_EQ(ended, 0);
+    if (timeout == 0) CHECK_EQ(ended, 0);
 }
 
 static void close_clients(void) {
