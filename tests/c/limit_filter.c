@@ -64,7 +64,7 @@ static void writes(void *argument) {
 
 static void reads(void *argument) {
     int fd = *(int *)argument;
-    static char bytes[7001];
+    char bytes[7001]; /* of its own: by io_uring the kernel writes there while others run */
     struct iovec list[2] = {{bytes, 3000}, {bytes + 3000, 4001}};
     ssize_t n;
     long total = 0;
