@@ -332,6 +332,7 @@ impl Scheduler {
                 self.coroutines.free();
             }
             self.timers.trim(live);
+            self.operations.trim();
             memory::give_back();
         }
     }

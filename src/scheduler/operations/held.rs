@@ -12,8 +12,8 @@ use super::Operations;
 use crate::sys::memory;
 use crate::sys::ring::{self, Entry};
 
-/// How many can wait here; more are begun at once.
-const ROOM: u32 = 4096;
+/// How many there is room for at first.
+const FEW: u32 = 256;
 
 /// How many receives are to end with one turn of the loop. Fewer than there are buffers of the ring's.
 const TURN: u32 = 32;
@@ -33,6 +33,8 @@ struct Receive {
 pub(super) struct Held {
     /// Null: not needed yet.
     receives: *mut Receive,
+    /// How many there is room for: 0, or a power of two.
+    room: u32,
     head: u32,
     tail: u32,
     /// How many the kernel has got from here with the last turn.
@@ -59,7 +61,24 @@ impl Held {
     pub(super) fn free(&mut self) {
         // SAFETY: null or ours, and not used again.
         unsafe { memory::free(self.receives) };
-        self.receives = ptr::null_mut();
+        (self.receives, self.room) = (ptr::null_mut(), 0);
+    }
+
+    /// Makes room for twice as many; false: there is no memory.
+    #[cold]
+    fn grow(&mut self) -> bool {
+        let room = (self.room * 2).max(FEW);
+        let Ok(receives) = memory::array_zeroed::<Receive>(room as usize) else { return false };
+        let receives = receives.as_ptr();
+        let mut at = self.head;
+        while at != self.tail {
+            // SAFETY: indices within the arrays; what is copied is not used there again.
+            unsafe { receives.add((at % room) as usize).write(self.receives.add((at % self.room) as usize).read()) };
+            at = at.wrapping_add(1);
+        }
+        self.free();
+        (self.receives, self.room) = (receives, room);
+        true
     }
 
     /// Whether the kernel has plenty to do.
@@ -70,20 +89,17 @@ impl Held {
 }
 
 impl Operations {
-    /// Keeps a receive for later; false: there is no room.
+    /// Keeps a receive for later; false: there is no memory.
     pub(super) fn hold(&mut self, entry: &Entry, generation: u32) -> bool {
         let held = &mut self.held;
-        if held.tail.wrapping_sub(held.head) >= ROOM {
+        // Who went to the kernel at once because the queue is long would be served before all who are in it, again and again.
+        if held.tail.wrapping_sub(held.head) >= held.room && !held.grow() {
             return false;
-        }
-        if held.receives.is_null() {
-            let Ok(receives) = memory::array_zeroed(ROOM as usize) else { return false };
-            held.receives = receives.as_ptr();
         }
         let &Entry { data, address, length, fd, opcode, flags, .. } = entry;
         // SAFETY: an index within the array.
         unsafe {
-            held.receives.add((held.tail % ROOM) as usize).write(Receive {
+            held.receives.add((held.tail % held.room) as usize).write(Receive {
                 data,
                 address,
                 length,
@@ -105,7 +121,7 @@ impl Operations {
             }
             // SAFETY: an index within the array, of one that was put there.
             let &Receive { data, address, length, fd, generation, opcode, flags } =
-                unsafe { &*self.held.receives.add((self.held.head % ROOM) as usize) };
+                unsafe { &*self.held.receives.add((self.held.head % self.held.room) as usize) };
             let offset = if opcode == ring::READ { ring::NO_OFFSET } else { 0 };
             let entry = Entry { opcode, flags, fd, offset, address, length, data, ..Entry::default() };
             let Some(place) = self.push(entry) else { return };

@@ -91,6 +91,13 @@ impl Operations {
         self.count > 0 && (self.ring.pending() > 0 || self.held.any())
     }
 
+    /// Gives back what memory a crowd has left.
+    pub(super) fn trim(&mut self) {
+        if !self.held.any() {
+            self.held.free();
+        }
+    }
+
     /// Gives the ring back. No coroutine is in it.
     pub(super) fn free(&mut self) {
         self.ring.free(false);
