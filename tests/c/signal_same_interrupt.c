@@ -15,8 +15,8 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-/* When what a call waits for comes, or its own time is over: less than a second. */
-#define END_MS (120 * (patience() < 4 ? patience() : 4))
+/* When what a call waits for comes, or its own time is over: less than a second. Later when that was too early. */
+#define END_MS (patience() < 16 ? 120 : 480)
 
 static pthread_t waiting;
 static volatile sig_atomic_t handled;
