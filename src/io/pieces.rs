@@ -154,7 +154,8 @@ pub unsafe fn write_nowait(fd: c_int, list: *const iovec, count: c_int) -> Resul
     }
 }
 
-/// The answer where preadv2 and pwritev2 do not exist (qemu-user, filters of system calls). `wrong`: how the descriptor must not be open.
+/// The answer where preadv2 and pwritev2 do not exist (qemu-user, filters of system calls). `wrong`: how the descriptor must
+/// not be open.
 unsafe fn examine(fd: c_int, list: *const iovec, count: c_int, wrong: c_int) -> Result<usize> {
     // SAFETY: takes numbers only.
     if unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) }? as c_int & libc::O_ACCMODE == wrong {

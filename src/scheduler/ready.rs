@@ -180,7 +180,8 @@ unsafe fn prefetch(queue: &List, link: *mut Link) {
 unsafe fn prefetch_frame(next: *mut Coroutine) {
     // SAFETY: ready coroutines are valid, and fetching an address ahead reads nothing.
     unsafe {
-        // Beyond an own stack's end is another's guard: to look for that takes the processor longest of all.
+        // Above the first frame there is nothing to fetch, and beyond the stack's end another's guard: to look for that takes
+        // the processor longest of all.
         let top = if (*next).kind == Kind::Own { own::first_frame((*next).rest.cast()) as usize } else { usize::MAX };
         for line in 0..LINES {
             let place = (*next).sp.wrapping_add(line * 64);

@@ -70,6 +70,18 @@ static inline void in_coroutine(proc_coroutine function, void *argument) {
     run_with_ticker();
 }
 
+static inline void stop_after_a_while(void *argument) {
+    (void)argument;
+    dyco_coroutine_sleep(20);
+    dyco_schedcall_stop();
+}
+
+/* Lets all who can go as far as they can, and leaves them where they wait. */
+static inline void run_a_while(void) {
+    spawn_own(stop_after_a_while, NULL, 0x4000);
+    CHECK_EQ(dyco_schedule_run(), 1);
+}
+
 /* The same where receiving and sending go by io_uring, whatever the harness asks for; no descriptor is left. */
 static inline void run_by_ring(proc_coroutine function) {
     CHECK_EQ(setenv("DYCO_POLLER", "io_uring", 1), 0);

@@ -239,17 +239,6 @@ static void with_thread(proc_coroutine end) {
     CHECK_EQ(count_fds(), fds);
 }
 
-static void stop_soon(void *argument) {
-    (void)argument;
-    dyco_coroutine_sleep(20);
-    dyco_schedcall_stop();
-}
-
-static void run_a_while(void) {
-    spawn_own(stop_soon, NULL, 0x4000);
-    CHECK_EQ(dyco_schedule_run(), 1);
-}
-
 /* Outside coroutines: the child has them all, and each waits anew. */
 static void fork_outside(void) {
     int status;

@@ -23,6 +23,10 @@ fn of_version(version: c_int, answer: impl FnOnce() -> isize) -> c_int {
 
 const MISSING: isize = -libc::ENOSYS as isize;
 
+/// `statx` where the kernel has none.
+///
+/// # Safety
+/// As statx(2).
 unsafe fn statx_by_stat(dir: c_int, path: *const c_char, flags: c_int, mask: c_uint, out: *mut libc::statx) -> isize {
     let flags = match statx::flags_for_stat(flags, mask) {
         Ok(flags) => flags,
