@@ -6,8 +6,28 @@ use core::mem;
 
 use super::{Errno, Result};
 
-/// The flags for fstatat(2); EINVAL: some that statx does not know.
-pub fn flags_for_stat(flags: c_int, mask: c_uint) -> Result<c_int> {
+/// `statx` by `stat`, which gets the flags for fstatat(2) and room for its answer.
+///
+/// # Safety
+/// There is room for a structure at `out`.
+#[cold]
+#[inline(never)]
+pub unsafe fn by_stat(
+    flags: c_int,
+    mask: c_uint,
+    out: *mut libc::statx,
+    stat: impl FnOnce(c_int, *mut libc::stat) -> Result<usize>,
+) -> Result<usize> {
+    // SAFETY: a stat of zeros is valid.
+    let mut answer: libc::stat = unsafe { mem::zeroed() };
+    stat(flags_for_stat(flags, mask)?, &mut answer)?;
+    // SAFETY: the caller's promise.
+    unsafe { *out = of_stat(&answer) };
+    Ok(0)
+}
+
+/// EINVAL: some that statx does not know.
+fn flags_for_stat(flags: c_int, mask: c_uint) -> Result<c_int> {
     let known = libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT | libc::AT_SYMLINK_NOFOLLOW | libc::AT_STATX_SYNC_TYPE;
     if flags & !known != 0 || mask & libc::STATX__RESERVED as c_uint != 0 {
         return Err(Errno(libc::EINVAL));
@@ -15,8 +35,7 @@ pub fn flags_for_stat(flags: c_int, mask: c_uint) -> Result<c_int> {
     Ok(flags & !libc::AT_STATX_SYNC_TYPE)
 }
 
-/// What fstatat has said.
-pub fn of_stat(from: &libc::stat) -> libc::statx {
+fn of_stat(from: &libc::stat) -> libc::statx {
     // SAFETY: both structures are valid when zero.
     let mut to: libc::statx = unsafe { mem::zeroed() };
     let time = |seconds, nanoseconds| {

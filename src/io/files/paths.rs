@@ -72,29 +72,7 @@ pub unsafe fn statx(
         if asked != Err(MISSING) {
             return asked;
         }
-        statx_by_stat(current, dir, path, statx::flags_for_stat(flags, mask)?, out)
-    }
-}
-
-/// `statx` where the kernel has none.
-///
-/// # Safety
-/// As statx(2).
-#[cold]
-#[inline(never)]
-unsafe fn statx_by_stat(
-    current: Current,
-    dir: c_int,
-    path: *const c_char,
-    flags: c_int,
-    out: *mut libc::statx,
-) -> Result<usize> {
-    // SAFETY: the caller's promise; a stat of zeros is valid.
-    unsafe {
-        let mut asked: libc::stat = mem::zeroed();
-        stat(current, dir, path, &mut asked, flags)?;
-        *out = statx::of_stat(&asked);
-        Ok(0)
+        statx::by_stat(flags, mask, out, |flags, out| stat(current, dir, path, out, flags))
     }
 }
 

@@ -7,7 +7,7 @@ use libc::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, iovec, off_t, size_t, ssize_t};
 
 use super::{buffer_overflow, int, size};
 use crate::sys::{Errno, errno, statx};
-use crate::syscall_raw;
+use crate::{syscall, syscall_raw};
 
 /// What programs pass to `__xstat` and its kin: the kernel's structure.
 pub const STAT_VERSION: c_int = if cfg!(target_arch = "x86_64") { 1 } else { 0 };
@@ -22,26 +22,6 @@ fn of_version(version: c_int, answer: impl FnOnce() -> isize) -> c_int {
 }
 
 const MISSING: isize = -libc::ENOSYS as isize;
-
-/// `statx` where the kernel has none.
-///
-/// # Safety
-/// As statx(2).
-unsafe fn statx_by_stat(dir: c_int, path: *const c_char, flags: c_int, mask: c_uint, out: *mut libc::statx) -> isize {
-    let flags = match statx::flags_for_stat(flags, mask) {
-        Ok(flags) => flags,
-        Err(Errno(errno)) => return -errno as isize,
-    };
-    // SAFETY: the caller's promise; a stat of zeros is valid.
-    unsafe {
-        let mut stat: libc::stat = core::mem::zeroed();
-        let word = syscall_raw!(SYS_newfstatat, dir, path, &raw mut stat, flags);
-        if word >= 0 {
-            *out = statx::of_stat(&stat);
-        }
-        word
-    }
-}
 
 next_definitions! {
     fn pread(fd: c_int, buffer: *mut c_void, length: size_t, offset: off_t) -> ssize_t {
@@ -105,7 +85,10 @@ next_definitions! {
     }
     fn statx(dir: c_int, path: *const c_char, flags: c_int, mask: c_uint, out: *mut libc::statx) -> c_int {
         int(match syscall_raw!(SYS_statx, dir, path, flags, mask, out) {
-            MISSING => statx_by_stat(dir, path, flags, mask, out),
+            MISSING => {
+                let by_stat = statx::by_stat(flags, mask, out, |flags, out| syscall!(SYS_newfstatat, dir, path, out, flags));
+                by_stat.map_or_else(|Errno(errno)| -errno as isize, |_| 0)
+            }
             word => word,
         })
     }
