@@ -4,7 +4,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{signalfd_siginfo, timespec};
 
@@ -37,6 +37,25 @@ static IDS: AtomicI32 = AtomicI32::new(0);
 /// The thread-exit key plus one; 0 before the first scheduler.
 static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
 
+/// Whether forks are watched.
+static FORK_WATCHED: AtomicI32 = AtomicI32::new(libc::PTHREAD_ONCE_INIT);
+
+unsafe extern "C" {
+    /// pthread_once(3). A child that was forked while another thread was in the middle of it begins it anew.
+    fn pthread_once(control: *mut libc::pthread_once_t, begin: extern "C" fn()) -> libc::c_int;
+}
+
+/// Forks wait for the lock, from before it is first taken: in the child nobody would free it.
+extern "C" fn watch_fork() {
+    // Begun anew in such a child when the other thread was done but for saying so.
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.load(Relaxed) {
+        // SAFETY: the functions stay.
+        unsafe { libc::pthread_atfork(Some(fork::prepare), Some(fork::parent), Some(fork::child)) };
+        DONE.store(true, Relaxed);
+    }
+}
+
 /// A signal mask as the kernel has it: libc's is sixteen times as large, and on a coroutine's stack.
 pub(super) type Mask = u64;
 
@@ -58,6 +77,8 @@ pub(super) fn lock() -> Mask {
     unsafe {
         syscall_raw!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const ALL, &raw mut before, size_of::<Mask>());
         sanitizers::run_postponed_handlers();
+        // No signal comes in the middle of it.
+        pthread_once(FORK_WATCHED.as_ptr(), watch_fork);
         take();
     }
     before
@@ -124,7 +145,6 @@ pub unsafe fn add(scheduler: *mut Scheduler) -> Result<()> {
                     0 => EXIT_KEY.store(key + 1, Relaxed),
                     errno => return Err(Errno(errno)),
                 }
-                libc::pthread_atfork(Some(fork::prepare), Some(fork::parent), Some(fork::child));
             }
             match libc::pthread_setspecific(EXIT_KEY.load(Relaxed) - 1, scheduler.cast()) {
                 0 => {}
