@@ -3,11 +3,11 @@
 //!
 //! A stack takes a power of two of bytes and one page more: untouched pages cost nothing, and few sizes make the caches
 //! work. A slab holds stacks of one size, each above its guard and below [`HEAD`] bytes for what belongs to its coroutine:
-//! a parked one has touched that page anyway. A freed stack goes to a bounded warm list, most recently used first; beyond
-//! that its pages go back to the kernel (the guard marker stays) and the stack to its slab; a slab without users goes back
-//! whole.
+//! a parked one has touched that page anyway. A freed stack goes to a bounded warm list, most recently used first. When that
+//! is full the pages of several go back to the kernel (the guard markers stay) and the stacks to their slabs; a slab
+//! without users goes back whole.
 
-use core::ptr;
+use core::{ptr, slice};
 
 use super::{bytes, guard, page_size, tools};
 use crate::sys::{Errno, Result, memory};
@@ -31,6 +31,10 @@ const CLASSES: usize = (MAX / MIN).ilog2() as usize + 1;
 
 /// Freed stacks of one size that keep their pages.
 const WARM: usize = 4096;
+
+/// So many give them back at a time. In a crowd that ends in the order in which it was made these are neighbours, and that is
+/// one system call.
+const COOLED: usize = 64;
 
 const FIRST_SLAB: usize = 16;
 const LARGEST_SLAB: usize = 64 << 20;
@@ -124,8 +128,7 @@ impl Stacks {
     #[inline(always)]
     pub fn keeps(&self, size: usize) -> bool {
         let class = &self.classes[class_of(size)];
-        // A huge stack may have touched much: it does not stay warm.
-        !class.warm.is_null() && (class.warm_count as usize) < WARM && size < 2 << 20
+        class.keeps(size) && (class.warm_count as usize) < WARM
     }
 
     /// Takes a stack back.
@@ -134,18 +137,19 @@ impl Stacks {
     /// It came from [`Stacks::take`] with this size, and nobody runs on it or will.
     pub unsafe fn give_back(&mut self, base: *mut u8, size: usize, slab: *mut Slab) {
         let class = &mut self.classes[class_of(size)];
+        if class.warm.is_null() {
+            class.warm = memory::array_zeroed(WARM).map_or(ptr::null_mut(), |warm| warm.as_ptr());
+        }
         // SAFETY: the warm array has room for WARM; the slab is one of the class.
         unsafe {
-            if class.warm.is_null() {
-                class.warm = memory::array_zeroed(WARM).map_or(ptr::null_mut(), |warm| warm.as_ptr());
+            if !class.keeps(size) {
+                return class.cool(&[Warm { base, slab }], size);
             }
-            if self.keeps(size) {
-                let class = &mut self.classes[class_of(size)];
-                class.warm.add(class.warm_count as usize).write(Warm { base, slab });
-                class.warm_count += 1;
-                return;
+            if class.warm_count as usize == WARM {
+                class.cool_several(size);
             }
-            self.classes[class_of(size)].cool(Warm { base, slab }, size);
+            class.warm.add(class.warm_count as usize).write(Warm { base, slab });
+            class.warm_count += 1;
         }
     }
 
@@ -172,22 +176,51 @@ impl Stacks {
 }
 
 impl Class {
-    /// Gives a stack's pages to the kernel and the stack to its slab.
+    /// Whether stacks of this size stay warm: a huge one may have touched much.
+    #[inline(always)]
+    fn keeps(&self, size: usize) -> bool {
+        !self.warm.is_null() && size < 2 << 20
+    }
+
+    /// Gives up those warm stacks that were freed last.
     ///
     /// # Safety
-    /// The stack is one of the class's and not in use.
-    unsafe fn cool(&mut self, stack: Warm, size: usize) {
+    /// There are as many.
+    #[cold]
+    #[inline(never)]
+    unsafe fn cool_several(&mut self, size: usize) {
+        self.warm_count -= COOLED as u32;
+        // SAFETY: the caller's promise; nobody uses warm stacks.
+        unsafe {
+            let stacks = slice::from_raw_parts_mut(self.warm.add(self.warm_count as usize), COOLED);
+            stacks.sort_unstable_by_key(|stack| stack.base);
+            let are_neighbours = |a: &Warm, b: &Warm| a.slab == b.slab && a.base.wrapping_add(stride(size)) == b.base;
+            for neighbours in stacks.chunk_by(are_neighbours) {
+                self.cool(neighbours, size);
+            }
+        }
+    }
+
+    /// Gives the pages of neighbouring stacks to the kernel and the stacks to their slab.
+    ///
+    /// # Safety
+    /// They are of the class, of one slab, in order, each next to the one before, and not in use.
+    unsafe fn cool(&mut self, stacks: &[Warm], size: usize) {
+        let (Some(first), Some(last)) = (stacks.first(), stacks.last()) else { return };
         // SAFETY: the caller's promise.
         unsafe {
-            let slab = stack.slab;
-            (*slab).give_back(stack.base, size);
+            let slab = first.slab;
+            for stack in stacks {
+                (*slab).give_back(stack.base, size);
+            }
             self.unlink(slab);
             // One slab without users stays, so that one coroutine at a time does not map and unmap.
             if (*slab).used == 0 && self.slab_count > 0 {
                 Slab::unmap(slab, size);
                 return;
             }
-            syscall_raw!(SYS_madvise, stack.base, size + HEAD, libc::MADV_DONTNEED);
+            let bytes = last.base as usize + size + HEAD - first.base as usize;
+            syscall_raw!(SYS_madvise, first.base, bytes, libc::MADV_DONTNEED);
             self.push_first(slab);
         }
     }
