@@ -176,6 +176,10 @@ impl Scheduler {
         let entry = Entry { data: me as u64, ..entry };
         let receives = begin == Begin::WithNextTurn && matches!(entry.opcode, ring::RECEIVE | ring::READ);
         let copied = if let Begin::Copied(bytes) = begin { bytes } else { 0 };
+        // SAFETY: the caller's promise.
+        if receives && unsafe { has_receiver(watch) } {
+            return false;
+        }
         let begun = self.operations.with_ring(|operations| {
             if (copied > 0 || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
                 return None;
@@ -309,6 +313,26 @@ impl Scheduler {
         self.operations.enter(wanted, limit);
         if self.reap() { self.poller.wait(0, 0) } else { 0 }
     }
+}
+
+/// Whether somebody receives from a watch's descriptor already. Of several who wait in the ring all look at what comes for
+/// one, and who has found nothing too often is left to a thread of the kernel's own, which keeps its buffer.
+///
+/// # Safety
+/// The watch is valid.
+#[inline]
+unsafe fn has_receiver(watch: *mut Watch) -> bool {
+    // SAFETY: the caller's promise; operators are live coroutines.
+    unsafe {
+        let mut link = (*watch).operators.first();
+        while !link.is_null() {
+            if (*Coroutine::from_link(link)).waiter.events & RECEIVES != 0 {
+                return true;
+            }
+            link = (*watch).operators.after(link);
+        }
+    }
+    false
 }
 
 /// Gives the kernel time to find memory.

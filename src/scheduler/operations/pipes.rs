@@ -62,9 +62,8 @@ impl Current {
             match end? {
                 End::Cancelled if clock::now() < deadline => {}
                 End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                // All buffers were in use, and have been given back.
-                End::Result(Err(Errno(libc::ENOBUFS))) => {}
-                End::Result(Err(Errno(libc::EAGAIN))) => return self.otherwise(fd, generation),
+                // Or all buffers are in use: by what has come together, or for long by the kernel's own threads.
+                End::Result(Err(Errno(libc::EAGAIN | libc::ENOBUFS))) => return self.otherwise(fd, generation),
                 End::Result(result) => {
                     self.note_tried(fd, matches!(result, Ok(1..)));
                     return Some(result);

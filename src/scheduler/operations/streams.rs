@@ -110,9 +110,8 @@ impl Current {
                 match self.operate(fd, deadline, Begin::WithNextTurn, entry)? {
                     End::Cancelled if clock::now() < deadline => {}
                     End::Cancelled => return Some(Err(Errno(libc::EAGAIN))),
-                    // All buffers were in use, and have been given back.
-                    End::Result(Err(Errno(libc::ENOBUFS))) => {}
-                    End::Result(Err(Errno(libc::EAGAIN))) => return self.otherwise(fd, generation),
+                    // Or all buffers are in use: by what has come together, or for long by the kernel's own threads.
+                    End::Result(Err(Errno(libc::EAGAIN | libc::ENOBUFS))) => return self.otherwise(fd, generation),
                     End::Result(result) => {
                         let watch = (*self.scheduler()).watches.get(fd);
                         (*watch).dry = matches!(result, Ok(1..)) && !(*me).more && descriptors::get(fd).tcp();
