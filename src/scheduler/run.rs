@@ -148,6 +148,7 @@ unsafe fn turn(scheduler: *mut Scheduler) -> Result<RunEnd> {
                 }
                 (*scheduler).interrupted = false;
                 (*scheduler).stop = false;
+                (*scheduler).rest_operations();
                 return Ok(RunEnd::Stopped);
             }
             if (*scheduler).budget == 0 {

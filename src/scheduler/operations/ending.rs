@@ -98,6 +98,18 @@ impl Scheduler {
         }
     }
 
+    /// To be called when the loop stops, and may not run again for long: what has been begun to send goes out, once and whatever
+    /// becomes of this process; and nobody is told here of a connection that another thread waits for, too.
+    pub(in crate::scheduler) fn rest_operations(&mut self) {
+        if self.operations.any() {
+            if self.operations.accepting > 0 {
+                let call_flags = ring::CANCEL_ALL | ring::CANCEL_OPCODE;
+                self.push_surely(Entry { call_flags, length: ring::ACCEPT.into(), ..cancel(0) });
+            }
+            self.look_at_ring();
+        }
+    }
+
     /// Cancels all operations, and waits until the kernel has let go of every stack.
     pub(in crate::scheduler) fn end_all_operations(&mut self) {
         if self.forked != 0 {
@@ -147,6 +159,7 @@ impl Scheduler {
         self.operations.watching = false;
         self.operations.held.forget();
         self.operations.count = 0;
+        self.operations.accepting = 0;
         self.watches.for_each(&mut |watch| {
             // SAFETY: operators are live coroutines.
             unsafe {

@@ -13,7 +13,7 @@ use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 use super::Scheduler;
 use super::watch::Watch;
-use crate::coroutine::{Coroutine, Wake};
+use crate::coroutine::{Coroutine, Wake, loose};
 use crate::list::{Link, List};
 use crate::poller::descriptors;
 use crate::stack::{shared, tools};
@@ -66,6 +66,8 @@ pub struct Operations {
     watching: bool,
     /// How many coroutines are in the ring.
     count: u32,
+    /// How many of them accept.
+    accepting: u32,
     /// The generation of the descriptor that each entry was made for.
     generations: [u32; ENTRIES as usize],
     held: held::Held,
@@ -201,6 +203,7 @@ impl Scheduler {
             // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
             unsafe {
                 (*me).in_ring = true;
+                self.operations.accepting += u32::from((*me).loose & loose::ACCEPTS != 0);
                 (*me).waiter.events = if receives { RECEIVES } else { 0 };
                 List::push_back(&raw mut (*watch).operators, &raw mut (*me).waiter.link);
             }
@@ -279,6 +282,7 @@ impl Scheduler {
                 self.operations.ring.offer(buffer);
             }
             self.operations.held.ended += u32::from((*coroutine).waiter.events & RECEIVES != 0);
+            self.operations.accepting -= u32::from((*coroutine).loose & loose::ACCEPTS != 0);
             (*coroutine).in_ring = false;
             (*coroutine).waiter.result = completion.result;
             (*coroutine).more = completion.flags & ring::NONEMPTY != 0;

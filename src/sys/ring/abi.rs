@@ -64,6 +64,8 @@ pub const ACCEPT_POLL_FIRST: u16 = 1 << 2;
 pub const CANCEL_ALL: u32 = 1 << 0;
 /// IORING_ASYNC_CANCEL_FD: what concerns the descriptor's file.
 pub const CANCEL_FD: u32 = 1 << 1;
+/// IORING_ASYNC_CANCEL_OP: those whose operation is [`Entry::length`].
+pub const CANCEL_OPCODE: u32 = 1 << 5;
 /// IORING_RECVSEND_POLL_FIRST, in [`Entry::ioprio`]: it is not ready yet.
 pub const POLL_FIRST: u16 = 1 << 0;
 /// IORING_CQE_F_BUFFER: it has chosen one.
