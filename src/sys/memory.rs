@@ -17,10 +17,18 @@ pub fn zeroed<T>() -> Result<NonNull<T>> {
 
 /// Zeroed heap memory for `count` values of `T` (`count` > 0), or ENOMEM.
 pub fn array_zeroed<T>(count: usize) -> Result<NonNull<T>> {
-    const { assert!(align_of::<T>() <= 16) };
     // No object is larger; memory checkers call it a mistake to ask.
     if count > isize::MAX as usize / const { size_of::<T>() } {
         return Err(Errno(libc::ENOMEM));
+    }
+    if const { align_of::<T>() > 16 } {
+        let bytes = count * size_of::<T>();
+        // SAFETY: no preconditions but that the alignment is a power of two, as Rust's are; then there are so many bytes.
+        return unsafe {
+            let memory = NonNull::new(libc::memalign(align_of::<T>(), bytes)).ok_or(Errno(libc::ENOMEM))?;
+            ptr::write_bytes(memory.as_ptr().cast::<u8>(), 0, bytes);
+            Ok(memory.cast())
+        };
     }
     // SAFETY: calloc checks the product for overflow.
     let memory = unsafe { libc::calloc(count, size_of::<T>()) };

@@ -37,10 +37,23 @@ pub const READ: u8 = 1;
 /// Bits of [`Watch::ready`].
 pub const WRITE: u8 = 2;
 
-/// One descriptor number. It does not move.
+/// One descriptor number. It does not move. The first cache line has what waits and events touch, the second what operations
+/// do.
+#[repr(C, align(64))]
 pub struct Watch {
     /// Those who wait for anything but EPOLLOUT alone.
     readers: List,
+    check: checks::Place,
+    /// The number's generation when it was registered.
+    generation: u32,
+    /// The events asked of the kernel; 0: not registered.
+    registered: u32,
+    /// Directions in which something may have come since they were last found empty.
+    ready: u8,
+    sticky: bool,
+    /// A reader may wait for EPOLLOUT too.
+    mixed: bool,
+    fd: i32,
     /// Those who wait for EPOLLOUT alone.
     writers: List,
     /// Those of whom the kernel has an operation in the ring.
@@ -49,26 +62,18 @@ pub struct Watch {
     pub(super) operated: u64,
     /// The last operation has left nothing to receive; of a pipe, had to wait, as most likely the next one has to.
     pub(super) dry: bool,
-    fd: i32,
-    /// The number's generation when it was registered.
-    generation: u32,
-    /// Its generation when its present file came into the poller's set.
-    began: u32,
-    /// The events asked of the kernel; 0: not registered.
-    registered: u32,
-    /// Directions in which something may have come since they were last found empty.
-    ready: u8,
-    sticky: bool,
-    /// A reader may wait for EPOLLOUT too.
-    mixed: bool,
-    check: checks::Place,
     /// It is among those that were closed.
     closed: AtomicBool,
-    next_closed: *mut Watch,
-    /// What was closed, and how to wake who waits for it.
-    closed_generation: u32,
+    /// How to wake who waits for what was closed.
     closed_wake: Wake,
+    /// Its generation.
+    closed_generation: u32,
+    next_closed: *mut Watch,
+    /// The number's generation when its present file came into the poller's set.
+    began: u32,
 }
+
+const _: () = assert!(size_of::<Watch>() == 128 && memoffset::offset_of!(Watch, writers) == 64);
 
 /// All watches of a scheduler, found by number. Zeroed memory becomes one by [`Watches::init`].
 pub struct Watches {
@@ -103,10 +108,9 @@ impl Watches {
     /// Fetches a number's watch.
     #[inline(always)]
     pub(super) fn prefetch(&self, fd: i32) {
-        let watch = self.get(fd).cast::<u8>();
+        let watch = self.get(fd);
         if !watch.is_null() {
-            arch::prefetch(watch);
-            arch::prefetch(watch.wrapping_add(64));
+            arch::prefetch(watch.cast());
         }
     }
 
