@@ -88,7 +88,7 @@ pub unsafe fn accept4(
         }
     })?;
     if emptied {
-        waits.note_drained();
+        waits.note_drained(descriptors::get(fd));
     }
     born(accepted as c_int, fd, listener, flags);
     Ok(accepted)

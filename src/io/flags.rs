@@ -12,10 +12,13 @@ use crate::sys::{Result, errno};
 use crate::{syscall, syscall_raw};
 
 /// Whether the program has set O_NONBLOCK. EBADF.
+#[inline(always)]
 pub fn is_nonblocking(fd: c_int, snapshot: Snapshot) -> Result<bool> {
-    if snapshot.known() && !snapshot.shared() {
-        return Ok(snapshot.nonblocking());
-    }
+    if snapshot.known() && !snapshot.shared() { Ok(snapshot.nonblocking()) } else { ask_nonblocking(fd) }
+}
+
+#[inline(never)]
+fn ask_nonblocking(fd: c_int) -> Result<bool> {
     let _lock = FlagLock::take(fd);
     // SAFETY: takes numbers only.
     Ok(unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) }? & libc::O_NONBLOCK as usize != 0)

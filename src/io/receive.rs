@@ -77,15 +77,17 @@ unsafe fn receive(
     if flags & NEVER_WAITS != 0 {
         return attempt();
     }
-    let mut waits = Waits::of_socket(caller, fd, Direction::Read);
+    let mut snapshot = descriptors::get(fd);
+    let mut waits = Waits::of_known_socket(caller, fd, snapshot, Direction::Read);
     let simply = address.is_null() && flags & !libc::MSG_NOSIGNAL == 0 && length > 0;
     if caller.current().streams_by_ring() && simply {
         // SAFETY: the caller's promise.
         if let Some(result) = unsafe { receive_by_ring(&mut waits, buffer, length) } {
             return result;
         }
+        snapshot = descriptors::get(fd);
     }
-    if waits.is_drained() && length > 0 {
+    if waits.is_known_drained(snapshot) && length > 0 {
         waits.park()?;
     }
     let Some(got) = take(&mut waits, || length == 0, attempt)? else {
@@ -311,8 +313,9 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
 /// A TCP call came back with less than there was room for: the socket is empty.
 #[inline]
 fn note_emptied(waits: &Waits, flags: c_int) {
-    if flags & !EMPTYING == 0 && descriptors::get(waits.fd).tcp() {
-        waits.note_drained();
+    let snapshot = descriptors::get(waits.fd);
+    if flags & !EMPTYING == 0 && snapshot.tcp() {
+        waits.note_drained(snapshot);
     }
 }
 

@@ -64,15 +64,42 @@ unsafe fn sendto_at_once(
     address: *const sockaddr,
     address_length: socklen_t,
 ) -> Result<usize> {
-    let attempt = |flags, address: *const sockaddr, address_length: socklen_t| {
+    let attempt = || {
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_sendto, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }
     };
     if flags & libc::MSG_DONTWAIT != 0 {
-        return attempt(flags, address, address_length);
+        return attempt();
     }
-    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
-    let sent = match begin(&mut waits, || attempt(flags, address, address_length)) {
+    let snapshot = descriptors::get(fd);
+    let waits = Waits::of_known_socket(caller, fd, snapshot, Direction::Write);
+    let tried = if waits.is_known_drained(snapshot) { None } else { Some(attempt()) };
+    match tried {
+        Some(Ok(sent)) if sent == length => Ok(sent),
+        Some(Err(error)) if error != EAGAIN && error != CONNECTING => Err(error),
+        // SAFETY: the caller's promise.
+        _ => unsafe { go_on(waits, tried, buffer, length, flags, address, address_length) },
+    }
+}
+
+/// Goes on with a `sendto` of which that is what came of the first try, if there was one. Not inlined: who need not wait has no
+/// room for this on its stack, which reaches no deeper then than that of one that waits to receive.
+#[inline(never)]
+unsafe fn go_on(
+    mut waits: Waits,
+    mut tried: Option<Result<usize>>,
+    buffer: *const c_void,
+    length: size_t,
+    flags: c_int,
+    address: *const sockaddr,
+    address_length: socklen_t,
+) -> Result<usize> {
+    let fd = waits.fd;
+    let attempt = |flags, address: *const sockaddr, address_length: socklen_t| {
+        // SAFETY: the caller's promise.
+        unsafe { syscall!(SYS_sendto, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }
+    };
+    let sent = match begin(&mut waits, || tried.take().unwrap_or_else(|| attempt(flags, address, address_length))) {
         Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
             connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, ptr::null(), 0))
         }

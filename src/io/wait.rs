@@ -51,7 +51,7 @@ fn park(current: Current, fd: c_int, events: c_short, timeout: c_int) -> Result<
     let generation = descriptors::get(fd).generation;
     loop {
         let woken = current.wait_fd(fd, events as u32, deadline)?;
-        if !current.still_means(fd, generation) {
+        if !current.still_means(fd, descriptors::get(fd), generation) {
             return Err(Errno(libc::EBADF));
         }
         let revents = look(fd, events)?;
@@ -67,8 +67,9 @@ fn park(current: Current, fd: c_int, events: c_short, timeout: c_int) -> Result<
 
 /// Whether asking the kernel would only confirm that there is nothing.
 fn is_drained(current: Current, fd: c_int, events: c_short) -> bool {
-    (events & POLLIN == 0 || current.is_drained(fd, Direction::Read))
-        && (events & POLLOUT == 0 || current.is_drained(fd, Direction::Write))
+    let snapshot = descriptors::get(fd);
+    (events & POLLIN == 0 || current.is_drained(fd, snapshot, Direction::Read))
+        && (events & POLLOUT == 0 || current.is_drained(fd, snapshot, Direction::Write))
 }
 
 /// What is true of `fd` now.

@@ -60,11 +60,17 @@ impl Waits {
     /// For a socket, whose timeouts count.
     #[inline(always)]
     pub fn of_socket(caller: Caller, fd: c_int, direction: Direction) -> Waits {
+        Waits::of_known_socket(caller, fd, descriptors::get(fd), direction)
+    }
+
+    /// The same, of which that is known.
+    #[inline(always)]
+    pub fn of_known_socket(caller: Caller, fd: c_int, snapshot: Snapshot, direction: Direction) -> Waits {
         Waits {
             current: caller.current(),
             deadline: NOT_YET,
             pause: 0,
-            generation: descriptors::get(fd).generation,
+            generation: snapshot.generation,
             fd,
             direction,
             kind: Kind::Socket,
@@ -115,19 +121,24 @@ impl Waits {
     /// it gets an error.
     #[inline(always)]
     pub fn is_drained(&self) -> bool {
-        self.lacks(false)
+        self.is_known_drained(descriptors::get(self.fd))
+    }
+
+    /// The same, of a descriptor of which that was just known.
+    #[inline(always)]
+    pub fn is_known_drained(&self, snapshot: Snapshot) -> bool {
+        self.lacks(snapshot, false)
     }
 
     /// As [`Waits::is_drained`], of a socket known to listen, for who accepts.
     #[inline(always)]
     pub fn has_no_connections(&self) -> bool {
-        self.lacks(true)
+        self.lacks(descriptors::get(self.fd), true)
     }
 
     #[inline(always)]
-    fn lacks(&self, connections: bool) -> bool {
-        self.current.is_drained(self.fd, self.direction) && {
-            let snapshot = descriptors::get(self.fd);
+    fn lacks(&self, snapshot: Snapshot, connections: bool) -> bool {
+        self.current.is_drained(self.fd, snapshot, self.direction) && {
             let waits = !self.heeds_nonblock || !snapshot.nonblocking() && !snapshot.shared();
             waits && snapshot.listens() == connections
         }
@@ -154,7 +165,7 @@ impl Waits {
         if !may_tell || unsafe { syscall!(SYS_ioctl, self.fd, libc::FIONREAD, &raw mut bytes) }.is_err() || bytes != 0 {
             return false;
         }
-        self.note_drained();
+        self.note_drained(descriptors::get(self.fd));
         self.is_drained()
     }
 
@@ -165,7 +176,7 @@ impl Waits {
             Some(wake) => wake,
             None => self.current.end_wait_fd()?,
         };
-        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { self.go_on() }
+        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { self.go_on(descriptors::get(self.fd)) }
     }
 
     /// The ring, which has kept the file, says that the number still means it.
@@ -175,36 +186,38 @@ impl Waits {
 
     /// Whether there may be another try. EBADF: it would be on another file.
     #[inline(always)]
-    fn go_on(&self) -> Result<()> {
-        if self.current.still_means(self.fd, self.generation) { Ok(()) } else { Err(Errno(libc::EBADF)) }
+    fn go_on(&self, snapshot: Snapshot) -> Result<()> {
+        if self.current.still_means(self.fd, snapshot, self.generation) { Ok(()) } else { Err(Errno(libc::EBADF)) }
     }
 
     /// As [`Current::begin_wait_fd`], and apart for the same reason.
     #[inline(never)]
     fn begin(&mut self) -> Result<Option<Wake>> {
-        let deadline = self.deadline()?;
-        self.go_on()?;
-        self.note_drained();
-        let until = deadline.min(self.next_look());
+        let snapshot = descriptors::get(self.fd);
+        let deadline = self.deadline_of(snapshot)?;
+        self.go_on(snapshot)?;
+        self.note_drained(snapshot);
+        let until = deadline.min(self.next_look(snapshot));
         self.looks_again = until < deadline;
-        self.current.begin_wait_fd(self.fd, self.events() as u32, until)
+        self.current.begin_wait_fd(self.fd, snapshot, self.events() as u32, until)
     }
 
     /// When to try again without an event: none tells of a UNIX peer that reads no more (shutdown(2), SHUT_RD), which ends a
     /// wait to send, nor that a number means something else.
-    fn next_look(&self) -> Instant {
+    #[inline(always)]
+    fn next_look(&self, snapshot: Snapshot) -> Instant {
         let told = match self.kind {
-            Kind::Socket => self.direction == Direction::Read || descriptors::get(self.fd).inet(),
+            Kind::Socket => self.direction == Direction::Read || snapshot.inet(),
             Kind::File => true,
             Kind::Remembered => false,
         };
         if told { NEVER } else { clock::after(LOOK_AGAIN) }
     }
 
-    /// Notes that the descriptor has been found empty (full).
+    /// Notes that the descriptor, of which that is known, has been found empty (full).
     #[inline(always)]
-    pub fn note_drained(&self) {
-        self.current.note_drained(self.fd, self.direction);
+    pub fn note_drained(&self, snapshot: Snapshot) {
+        self.current.note_drained(self.fd, snapshot, self.direction);
     }
 
     /// Pauses where the kernel calls the descriptor ready and yet refuses: at first not at all (it may just have become
@@ -221,15 +234,19 @@ impl Waits {
         }
         self.current.sleep_until(deadline.min(now + Instant::from(self.pause)));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.go_on()
+        self.go_on(descriptors::get(self.fd))
     }
 
     /// Until when the call may wait; EAGAIN when it may not.
     pub fn deadline(&mut self) -> Result<Instant> {
+        self.deadline_of(descriptors::get(self.fd))
+    }
+
+    #[inline(always)]
+    fn deadline_of(&mut self, snapshot: Snapshot) -> Result<Instant> {
         if self.deadline != NOT_YET {
             return Ok(self.deadline);
         }
-        let snapshot = descriptors::get(self.fd);
         if self.is_impatient() {
             return Err(EAGAIN);
         }
@@ -276,18 +293,25 @@ pub fn poll_now(fd: c_int, events: i16) -> c_int {
 }
 
 /// SO_RCVTIMEO or SO_SNDTIMEO in nanoseconds; 0: none.
+#[inline(always)]
 fn timeout(fd: c_int, snapshot: Snapshot, direction: Direction) -> u64 {
-    let pick = |(receive, send): (u64, u64)| if direction == Direction::Read { receive } else { send };
-    if snapshot.known() && !snapshot.shared() && snapshot.timeouts_known() {
-        return pick(descriptors::timeouts(fd));
-    }
+    let timeouts = if snapshot.known() && !snapshot.shared() && snapshot.timeouts_known() {
+        descriptors::timeouts(fd)
+    } else {
+        ask_timeouts(fd, snapshot)
+    };
+    if direction == Direction::Read { timeouts.0 } else { timeouts.1 }
+}
+
+#[inline(never)]
+fn ask_timeouts(fd: c_int, snapshot: Snapshot) -> (u64, u64) {
     let timeouts = (socket_timeout(fd, libc::SO_RCVTIMEO), socket_timeout(fd, libc::SO_SNDTIMEO));
     if snapshot.known() && !snapshot.shared() {
         descriptors::set_receive_timeout(fd, timeouts.0);
         descriptors::set_send_timeout(fd, timeouts.1);
         descriptors::add_flags(fd, flag::TIMEOUTS);
     }
-    pick(timeouts)
+    timeouts
 }
 
 fn socket_timeout(fd: c_int, name: c_int) -> u64 {

@@ -53,9 +53,15 @@ impl Current {
     }
 
     /// Whether the caller is in a try that must not wait for `fd`.
-    #[inline]
+    #[inline(always)]
     pub fn is_impatient(self, fd: i32) -> bool {
-        // SAFETY: as above.
+        // SAFETY: the scheduler is valid.
+        unsafe { (*self.scheduler()).trying.owner != 0 && self.is_trying(fd) }
+    }
+
+    #[inline(never)]
+    fn is_trying(self, fd: i32) -> bool {
+        // SAFETY: the scheduler and its running coroutine are valid.
         unsafe {
             let trying = &(*self.scheduler()).trying;
             let impatient = trying.fds.contains(&fd) && trying.owner == (*self.coroutine()).cid;

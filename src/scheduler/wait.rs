@@ -9,7 +9,7 @@ use super::{Scheduler, aside, switch, this};
 use crate::arch::slot;
 use crate::coroutine::{Coroutine, State, Wake as Woken, loose};
 use crate::list::List;
-use crate::poller::descriptors;
+use crate::poller::descriptors::{self, Snapshot};
 use crate::sys::clock::{Instant, NEVER};
 use crate::sys::{Errno, Result};
 
@@ -89,17 +89,18 @@ impl Current {
     /// or the deadline. `Ready` is a hint: the caller tries again. A descriptor that cannot be polled (a regular file)
     /// is ready at once. EBADF: no descriptor, or closed while waiting. ENOMEM, EMFILE: the wait could not begin.
     pub fn wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
-        match self.begin_wait_fd(fd, events, deadline)? {
+        match self.begin_wait_fd(fd, descriptors::get(fd), events, deadline)? {
             Some(wake) => Ok(wake),
             None => self.end_wait_fd(),
         }
     }
 
-    /// As [`Current::wait_fd`], but for parking: unless that is not necessary, [`Current::end_wait_fd`] follows at once.
+    /// As [`Current::wait_fd`], of a descriptor of which that was just known, but for parking: unless that is not necessary,
+    /// [`Current::end_wait_fd`] follows at once.
     ///
     /// Apart, so that a parked coroutine has nothing of this on its stack, where thousands of them would.
     #[inline(never)]
-    pub fn begin_wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Option<Wake>> {
+    pub fn begin_wait_fd(self, fd: i32, snapshot: Snapshot, events: u32, deadline: Instant) -> Result<Option<Wake>> {
         if self.is_aside() {
             return aside::wait_fd(fd, events, deadline).map(Some);
         }
@@ -107,7 +108,7 @@ impl Current {
         // SAFETY: the scheduler and its running coroutine are valid; its waiter is in no list while it runs.
         unsafe {
             let s = &mut *self.scheduler;
-            let (armed, watch) = s.arm(fd, events)?;
+            let (armed, watch) = s.arm(fd, snapshot, events)?;
             if armed == Armed::AlwaysReady {
                 return Ok(Some(Wake::Ready));
             }
@@ -268,18 +269,17 @@ impl Current {
         }
     }
 
-    /// Whether `fd` was found empty (full) and nothing has come since: trying would fail. Never true of a descriptor that
-    /// a hook has not seen being made.
+    /// Whether `fd`, of which that was just known, was found empty (full) and nothing has come since: trying would fail. Never
+    /// true of a descriptor that a hook has not seen being made.
     #[inline]
-    pub fn is_drained(self, fd: i32, direction: Direction) -> bool {
+    pub fn is_drained(self, fd: i32, snapshot: Snapshot, direction: Direction) -> bool {
         // SAFETY: the scheduler is valid; its watches live as long as it does.
         unsafe {
             let watch = (*self.scheduler).watches.get(fd);
-            if watch.is_null() {
-                return false;
-            }
-            let snapshot = descriptors::get(fd);
-            snapshot.known() && (*watch).is_registered(&snapshot) && (*watch).is_drained(direction as u8)
+            !watch.is_null()
+                && snapshot.known()
+                && (*watch).is_registered(&snapshot)
+                && (*watch).is_drained(direction as u8)
         }
     }
 
@@ -293,13 +293,13 @@ impl Current {
         }
     }
 
-    /// Notes that `fd` has just been found empty (full).
+    /// Notes that `fd`, of which that was just known, has just been found empty (full).
     #[inline]
-    pub fn note_drained(self, fd: i32, direction: Direction) {
+    pub fn note_drained(self, fd: i32, snapshot: Snapshot, direction: Direction) {
         // SAFETY: as in `is_drained`.
         unsafe {
             let watch = (*self.scheduler).watches.get(fd);
-            if !watch.is_null() && (*watch).is_registered(&descriptors::get(fd)) {
+            if !watch.is_null() && (*watch).is_registered(&snapshot) {
                 (*watch).note_drained(direction as u8);
             }
         }

@@ -5,6 +5,7 @@ use super::aside;
 use super::wait::{Current, Wake};
 use super::watch::Armed;
 use crate::coroutine::{State, Waiter, loose};
+use crate::poller::descriptors;
 use crate::sys::clock::Instant;
 use crate::sys::{Errno, Result, memory};
 
@@ -37,7 +38,7 @@ impl Current {
                 }
                 watched = true;
                 let s = &mut *self.scheduler();
-                match s.arm(fd, events) {
+                match s.arm(fd, descriptors::get(fd), events) {
                     Ok((Armed::Yes, watch)) => s.hang(watch, waiters.add(index), events),
                     // It can always be read and written, and nothing else ever comes of it.
                     Ok((Armed::AlwaysReady, _)) if events & (libc::POLLIN | libc::POLLOUT) as u32 == 0 => {}

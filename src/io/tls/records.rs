@@ -107,7 +107,7 @@ unsafe fn go_on(
     unsafe { ptr::copy_nonoverlapping(glimpse.bytes.as_ptr().add(HEADER), buffer.cast(), length) };
     let taken = take(glimpse, HEADER + length);
     if HEADER + length == seen && seen < ROOM {
-        current.note_drained(fd, Direction::Read);
+        current.note_drained(fd, descriptors::get(fd), Direction::Read);
     }
     Some(match taken {
         Ok(count) if count == HEADER + length => Ok(length),

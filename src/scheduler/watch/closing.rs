@@ -79,8 +79,8 @@ impl Current {
     /// Whether a number still means what it did when it had that generation and was waited for. Where it does not, the wait
     /// has been ended by something else before its coroutine could learn of the close: there may be another file by now.
     #[inline(always)]
-    pub fn still_means(self, fd: i32, generation: u32) -> bool {
-        descriptors::get(fd).generation == generation || self.is_left(fd, generation)
+    pub fn still_means(self, fd: i32, now: Snapshot, generation: u32) -> bool {
+        now.generation == generation || self.is_left(fd, generation)
     }
 
     /// Whether who was to end it has failed, or has ended it in a table of descriptors of his own: our registration tells.

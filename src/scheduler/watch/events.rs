@@ -94,7 +94,24 @@ impl Scheduler {
             if first.is_null() {
                 return;
             }
-            let told = if events == u32::MAX || (*list).after(first).is_null() { 0 } else { events };
+            if !(*list).after(first).is_null() {
+                return self.wake_several(list, events, wake);
+            }
+            let waiter: *mut Waiter = first.cast();
+            if (*waiter).events & events != 0 {
+                (*waiter).events = 0;
+                self.unpark((*waiter).coroutine, wake);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As of [`Scheduler::wake_all`].
+    #[inline(never)]
+    unsafe fn wake_several(&mut self, list: *mut List, events: u32, wake: Wake) {
+        // SAFETY: as above.
+        unsafe {
+            let told = if events == u32::MAX { 0 } else { events };
             let mut aside: List = core::mem::zeroed();
             List::init(&raw mut aside);
             loop {

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::events::{OUT, interest};
 use super::{READ, WRITE, Watch};
 use crate::coroutine::Wake;
-use crate::poller::descriptors;
+use crate::poller::descriptors::{self, Snapshot};
 use crate::poller::epoll::{Added, BASE};
 use crate::scheduler::Scheduler;
 use crate::sys::Result;
@@ -20,6 +20,20 @@ pub enum Armed {
     AlwaysReady,
 }
 
+impl Watch {
+    /// What is to be asked of the kernel for who waits for `events`.
+    #[inline(always)]
+    fn wanted(&self, events: u32) -> u32 {
+        BASE | self.registered | (interest(events) & OUT)
+    }
+
+    /// Whether the kernel has been asked for these events of a descriptor of which a hook has seen the birth.
+    #[inline(always)]
+    fn is_armed(&self, snapshot: Snapshot, events: u32) -> bool {
+        snapshot.known() && self.generation == snapshot.generation && self.registered == self.wanted(events)
+    }
+}
+
 impl Scheduler {
     /// Sees to it that the kernel and other threads can tell this one something.
     #[inline(always)]
@@ -31,8 +45,28 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Sees to it that an event of `fd` reaches this scheduler. EBADF, ENOMEM, ENOSPC, EMFILE.
-    pub(in crate::scheduler) fn arm(&mut self, fd: i32, events: u32) -> Result<(Armed, *mut Watch)> {
+    /// Sees to it that an event of `fd`, of which that was just known, reaches this scheduler. EBADF, ENOMEM, ENOSPC, EMFILE.
+    #[inline(always)]
+    pub(in crate::scheduler) fn arm(
+        &mut self,
+        fd: i32,
+        snapshot: Snapshot,
+        events: u32,
+    ) -> Result<(Armed, *mut Watch)> {
+        let watch = self.watches.get(fd);
+        // SAFETY: watches do not move and live as long as the scheduler.
+        unsafe {
+            if !watch.is_null() && (*watch).is_armed(snapshot, events) {
+                self.watches.check_later(watch, self.now);
+                return Ok((Armed::Yes, watch));
+            }
+        }
+        self.arm_anew(fd, events)
+    }
+
+    /// As [`Scheduler::arm`]. Not inlined: it is rare, and below the frames of one that parks it would touch more of its stack.
+    #[inline(never)]
+    fn arm_anew(&mut self, fd: i32, events: u32) -> Result<(Armed, *mut Watch)> {
         let snapshot = descriptors::get(fd);
         self.open_poller()?;
         let watch = self.watches.entry(fd)?;
@@ -41,16 +75,16 @@ impl Scheduler {
             if (*watch).registered != 0 && (*watch).generation != snapshot.generation {
                 self.unregister(watch, Wake::Closed);
             }
-            let wanted = BASE | (*watch).registered | (interest(events) & OUT);
-            if snapshot.known() && (*watch).registered == wanted {
+            if (*watch).is_armed(snapshot, events) {
                 self.watches.check_later(watch, self.now);
                 return Ok((Armed::Yes, watch));
             }
+            let wanted = (*watch).wanted(events);
             let armed = self.register(watch, snapshot.generation, wanted)?;
             if armed == Armed::Yes && descriptors::get(fd).generation != snapshot.generation {
                 // Another thread is closing it, and may have looked for those who wait before it could see this one.
                 self.unregister(watch, Wake::Closed);
-                return self.arm(fd, events);
+                return self.arm_anew(fd, events);
             }
             Ok((armed, watch))
         }
