@@ -19,6 +19,7 @@ use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
 use super::waits::EAGAIN;
 use super::{Caller, Waits, terminal};
+use crate::poller::descriptors;
 use crate::scheduler::{Current, Direction, Wake};
 use crate::sys::syscall::{FORBIDDEN, MISSING};
 use crate::sys::{Errno, Result, clock};
@@ -128,7 +129,7 @@ pub unsafe fn read(
     while waits.poll() == 0 {
         // A descriptor that does not wait answers for itself: a FIFO without writers is at its end. So does one that is not
         // open for reading.
-        if waits.deadline().is_err() || access(fd) == libc::O_WRONLY {
+        if waits.deadline().is_err() && is_nonblocking_still(&mut waits) || access(fd) == libc::O_WRONLY {
             return plainly();
         }
         if kind == libc::S_IFCHR
@@ -153,11 +154,29 @@ pub unsafe fn read(
 
 /// Waits until a call that would block has succeeded with O_NONBLOCK set for its length.
 fn while_nonblocking(waits: &mut Waits, call: impl Fn() -> Result<usize>) -> Result<usize> {
-    if waits.deadline().is_err() {
+    if waits.deadline().is_err() && is_nonblocking_still(waits) {
         return call();
     }
     let fd = waits.fd;
     waits.trying(|| FlagLock::take(fd).without_blocking(fd, &call))
+}
+
+/// Whether the descriptor does not wait, as by what is known of its number; if it does, nothing is known any longer. No:
+/// also where the call is part of a try that must not wait.
+pub fn is_nonblocking_still(waits: &mut Waits) -> bool {
+    let fd = waits.fd;
+    if waits.is_impatient() {
+        return false;
+    }
+    let _lock = FlagLock::take(fd);
+    // SAFETY: takes numbers only.
+    let flags = unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) };
+    let agrees = flags.is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0);
+    if !agrees {
+        descriptors::forget(fd);
+        waits.renew();
+    }
+    agrees
 }
 
 /// Whether the descriptor is open for reading, writing or both.
@@ -213,7 +232,7 @@ pub unsafe fn write(
         }
     }
     while waits.poll() == 0 {
-        if waits.deadline().is_err() || access(fd) == libc::O_RDONLY {
+        if waits.deadline().is_err() && is_nonblocking_still(&mut waits) || access(fd) == libc::O_RDONLY {
             return plainly();
         }
         waits.park()?;
@@ -226,7 +245,8 @@ pub unsafe fn write(
         }
     }
     let in_bits = pieces().left() > libc::PIPE_BUF && (kind == libc::S_IFIFO || terminal::settings(fd).is_some());
-    if in_bits && waits.deadline().is_ok() { write_bits(&mut waits, pieces()) } else { plainly() }
+    let waits_for_room = in_bits && (waits.deadline().is_ok() || !is_nonblocking_still(&mut waits));
+    if waits_for_room { write_bits(&mut waits, pieces()) } else { plainly() }
 }
 
 /// Goes on writing what is left after `done` bytes: a write to a pipe that blocks returns when all is written.

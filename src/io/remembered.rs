@@ -11,7 +11,7 @@ use core::ffi::c_int;
 
 use libc::{c_void, iovec, mode_t, size_t};
 
-use super::device::{NAMELESS, finish_pipe, kind};
+use super::device::{NAMELESS, finish_pipe, is_nonblocking_still, kind};
 use super::file::writev;
 use super::flags::FlagLock;
 use super::pieces::{Pieces, read_nowait, write_nowait};
@@ -72,7 +72,7 @@ fn finish(waits: &mut Waits, snapshot: Snapshot, pieces: Pieces, done: usize) ->
     if is_pipe && waits.deadline().is_ok() {
         return finish_pipe(waits, pieces, done);
     }
-    if !is_pipe || unless_it_waits(waits, || Ok(done)).is_none() {
+    if !is_pipe || !is_nonblocking_still(waits) {
         return write_rest(waits.current(), waits.fd, pieces, done);
     }
     done
@@ -152,7 +152,7 @@ fn add_one(current: Current, fd: c_int, snapshot: Snapshot, count: u64) -> Optio
     let plainly = || unsafe { syscall!(SYS_write, fd, &raw const count, size_of::<u64>()) };
     while waits.poll() == 0 {
         if waits.deadline().is_err() {
-            return unless_it_waits(&waits, plainly);
+            return is_nonblocking_still(&mut waits).then(plainly);
         }
         if waits.is_doubtful() && !is_still(fd, snapshot) {
             return None;
@@ -182,7 +182,7 @@ fn until(
         let result = if asks {
             nowait()
         } else if waits.deadline().is_err() {
-            return unless_it_waits(waits, plainly);
+            return is_nonblocking_still(waits).then(plainly);
         } else {
             FlagLock::take(fd).without_blocking(fd, &plainly)
         };
@@ -200,28 +200,12 @@ fn until(
                     return None;
                 }
                 if let Err(error) = waits.park() {
-                    return if error == EAGAIN { unless_it_waits(waits, || Err(EAGAIN)) } else { Some(Err(error)) };
+                    return (error != EAGAIN || is_nonblocking_still(waits)).then_some(Err(error));
                 }
             }
             result => return Some(result),
         }
     }
-}
-
-/// Makes the call if the descriptor does not wait, as it should by what is known.
-fn unless_it_waits(waits: &Waits, call: impl Fn() -> Result<usize>) -> Option<Result<usize>> {
-    let fd = waits.fd;
-    if waits.current().is_impatient(fd) {
-        return None;
-    }
-    let _lock = FlagLock::take(fd);
-    // SAFETY: takes numbers only.
-    let flags = unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFL) };
-    if flags.is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0) {
-        return Some(call());
-    }
-    descriptors::forget(fd);
-    None
 }
 
 /// Whether the number still means the kind of file that is remembered; if not, what is known is forgotten. Not inlined: the
