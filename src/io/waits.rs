@@ -176,6 +176,7 @@ impl Waits {
             Some(wake) => wake,
             None => self.current.end_wait_fd()?,
         };
+        self.current.prefetch_watch(self.fd);
         if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { self.go_on(descriptors::get(self.fd)) }
     }
 
@@ -190,7 +191,7 @@ impl Waits {
         if self.current.still_means(self.fd, snapshot, self.generation) { Ok(()) } else { Err(Errno(libc::EBADF)) }
     }
 
-    /// As [`Current::begin_wait_fd`], and apart for the same reason.
+    /// As [`Current::begin_wait_fd`]. Apart, so that a parked coroutine has nothing of this on its stack.
     #[inline(never)]
     fn begin(&mut self) -> Result<Option<Wake>> {
         let snapshot = descriptors::get(self.fd);

@@ -89,17 +89,21 @@ impl Current {
     /// or the deadline. `Ready` is a hint: the caller tries again. A descriptor that cannot be polled (a regular file)
     /// is ready at once. EBADF: no descriptor, or closed while waiting. ENOMEM, EMFILE: the wait could not begin.
     pub fn wait_fd(self, fd: i32, events: u32, deadline: Instant) -> Result<Wake> {
-        match self.begin_wait_fd(fd, descriptors::get(fd), events, deadline)? {
+        match self.begin_apart(fd, events, deadline)? {
             Some(wake) => Ok(wake),
             None => self.end_wait_fd(),
         }
     }
 
-    /// As [`Current::wait_fd`], of a descriptor of which that was just known, but for parking: unless that is not necessary,
-    /// [`Current::end_wait_fd`] follows at once.
-    ///
     /// Apart, so that a parked coroutine has nothing of this on its stack, where thousands of them would.
     #[inline(never)]
+    fn begin_apart(self, fd: i32, events: u32, deadline: Instant) -> Result<Option<Wake>> {
+        self.begin_wait_fd(fd, descriptors::get(fd), events, deadline)
+    }
+
+    /// As [`Current::wait_fd`], of a descriptor of which that was just known, but for parking: unless that is not necessary,
+    /// [`Current::end_wait_fd`] follows at once. To be called from a function that a parked coroutine has left.
+    #[inline(always)]
     pub fn begin_wait_fd(self, fd: i32, snapshot: Snapshot, events: u32, deadline: Instant) -> Result<Option<Wake>> {
         if self.is_aside() {
             return aside::wait_fd(fd, events, deadline).map(Some);
@@ -291,6 +295,13 @@ impl Current {
             let watch = (*self.scheduler).watches.get(fd);
             !watch.is_null() && (*watch).has_hung_up()
         }
+    }
+
+    /// Fetches what [`Current::is_drained`] and the next wait will look at, while the kernel is asked.
+    #[inline(always)]
+    pub fn prefetch_watch(self, fd: i32) {
+        // SAFETY: the scheduler is valid.
+        unsafe { (*self.scheduler).watches.prefetch(fd) };
     }
 
     /// Notes that `fd`, of which that was just known, has just been found empty (full).

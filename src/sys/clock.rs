@@ -28,8 +28,9 @@ pub fn deadline_ms(timeout: i32) -> Instant {
     if timeout < 0 { NEVER } else { after(timeout as u64 * MS) }
 }
 
-/// The deadline `ns` nanoseconds from now. One that the clock cannot reach is [`NEVER`].
-#[inline]
+/// The deadline `ns` nanoseconds from now. One that the clock cannot reach is [`NEVER`]. Not inlined: who has something on the
+/// stack that others can see cannot leave its frame for the last call that it makes.
+#[inline(never)]
 pub fn after(ns: u64) -> Instant {
     now().saturating_add(ns)
 }
