@@ -133,6 +133,26 @@ static void refused(void) {
     close_listeners();
 }
 
+static void shut_client(void *argument) {
+    int i = (int)(intptr_t)argument;
+    struct sockaddr other[8] = {{.sa_family = AF_APPLETALK}};
+    char b;
+    CHECK_ERRNO(shutdown(fds[i], SHUT_RD), ENOTCONN);
+    CHECK_ERRNO(connect(fds[i], other, lengths[0]), EAFNOSUPPORT);
+    CHECK_EQ(recv(fds[i], &b, 1, 0), 0);
+    CHECK_EQ(close(fds[i]), 0);
+    ended++;
+}
+
+/* What has been shut down stays so when it is asked to connect to an address of another kind. */
+static void wrong_family(void) {
+    if (family == AF_UNIX) return;
+    begin_company();
+    spawn_clients(shut_client);
+    all_end();
+    company = 0;
+}
+
 static void at_once(void *argument) {
     int i = (int)(intptr_t)argument, result;
     set_nonblock(fds[i], 1);
@@ -257,6 +277,7 @@ static void all(void *argument) {
         if (family == AF_INET6 && !has_ipv6()) continue;
         crowd();
         refused();
+        wrong_family();
         nonblocking();
         listen_full();
         timed_out();

@@ -70,12 +70,24 @@ impl Current {
 }
 
 /// Whether a connection that has failed, with the kernel's first look or its second, may have left the socket connecting. One
-/// that is connected, or that somebody else connects, must not be disturbed.
+/// that is connected, or that somebody else connects, must not be disturbed; nor one of which only the address was wrong, which
+/// may have been shut down already.
 #[cold]
 fn is_left_connecting(fd: c_int, error: Errno) -> bool {
     /// `TCP_CLOSE`.
     const CLOSED: u8 = 7;
-    if matches!(error, Errno(libc::EBADF | libc::EISCONN | libc::EALREADY | libc::EINVAL | libc::EFAULT)) {
+    if matches!(
+        error,
+        Errno(
+            libc::EBADF
+                | libc::EISCONN
+                | libc::EALREADY
+                | libc::EINVAL
+                | libc::EFAULT
+                | libc::EAFNOSUPPORT
+                | libc::EADDRNOTAVAIL
+        )
+    ) {
         return false;
     }
     let (mut state, mut size) = (0u8, 1 as socklen_t);
