@@ -97,7 +97,7 @@ pub unsafe fn read(
     if manner == Manner::Nowait {
         // Always tries first: the writing end of a pipe is never ready, and reading from it fails at once.
         // SAFETY: the caller's promise.
-        match waits.trying(|| unsafe { read_nowait(fd, list, count) }) {
+        match trying(&mut waits, || unsafe { read_nowait(fd, list, count) }) {
             Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             result => return result,
@@ -106,7 +106,7 @@ pub unsafe fn read(
     if kind == libc::S_IFIFO && access(fd) == libc::O_RDONLY {
         // vmsplice reads, too, and can be asked not to block. Of a descriptor open for writing it would write.
         // SAFETY: the caller's promise.
-        match waits.trying(|| unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
+        match trying(&mut waits, || unsafe { syscall!(SYS_vmsplice, fd, list, count, libc::SPLICE_F_NONBLOCK) }) {
             Err(Errno(libc::EINVAL) | FORBIDDEN | MISSING) => {}
             result => return result,
         }
@@ -161,12 +161,23 @@ fn while_nonblocking(waits: &mut Waits, call: impl Fn() -> Result<usize>) -> Res
     waits.trying(|| FlagLock::take(fd).without_blocking(fd, &call))
 }
 
+/// As [`Waits::trying`]; before it tells of EAGAIN, a descriptor that does not wait is asked whether that is so.
+fn trying(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
+    match waits.trying(&mut attempt) {
+        Err(EAGAIN) if !is_nonblocking_still(waits) => waits.trying(attempt),
+        result => result,
+    }
+}
+
 /// Whether the descriptor does not wait, as by what is known of its number; if it does, nothing is known any longer. No:
 /// also where the call is part of a try that must not wait.
 pub fn is_nonblocking_still(waits: &mut Waits) -> bool {
     let fd = waits.fd;
     if waits.is_impatient() {
         return false;
+    }
+    if !descriptors::get(fd).known() {
+        return true; // The kernel has just said so.
     }
     let _lock = FlagLock::take(fd);
     // SAFETY: takes numbers only.
@@ -214,7 +225,7 @@ pub unsafe fn write(
         return plainly();
     }
     if manner == Manner::Nowait {
-        match waits.trying(nowait) {
+        match trying(&mut waits, nowait) {
             Err(Errno(libc::EOPNOTSUPP)) if kind == NAMELESS => return while_nonblocking(&mut waits, plainly),
             Err(Errno(libc::EOPNOTSUPP)) => {}
             Ok(done) if kind == libc::S_IFIFO && done < pieces().left() && waits.deadline().is_ok() => {
