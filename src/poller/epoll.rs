@@ -92,7 +92,9 @@ impl Epoll {
             }
         };
         (self.set, self.wake) = (set, wake);
-        if let Err(errno) = self.control(libc::EPOLL_CTL_ADD, wake, (libc::EPOLLIN | libc::EPOLLET) as u32, WAKE) {
+        let added = self.control(libc::EPOLL_CTL_ADD, wake, (libc::EPOLLIN | libc::EPOLLET) as u32, WAKE);
+        // Tried once: where a filter of system calls forbids it, who waited would do so for ever.
+        if let Err(errno) = added.and_then(|()| check(self.fetch(0)).map(|_| ())) {
             self.close();
             return Err(errno);
         }
@@ -185,11 +187,9 @@ impl Epoll {
         // SAFETY: `events` has room for BATCH; `timeout` is valid for the call.
         let count = unsafe {
             if left == 0 || is_endless {
-                let timeout = if is_endless { -1isize } else { 0 };
-                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
+                self.fetch(if is_endless { -1 } else { 0 })
             } else if self.coarse {
-                let timeout = left.div_ceil(MS).min(i32::MAX as u64);
-                syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout, 0, KERNEL_SIGSET)
+                self.fetch(left.div_ceil(MS).min(i32::MAX as u64) as i32)
             } else {
                 let timeout = clock::timespec(left);
                 syscall_raw!(SYS_epoll_pwait2, self.set, self.events, BATCH, &raw const timeout, 0, KERNEL_SIGSET)
@@ -200,6 +200,13 @@ impl Epoll {
             return self.wait(deadline, now);
         }
         count.max(0) as usize
+    }
+
+    /// Events; waits for the first one for so many milliseconds, -1: for ever.
+    #[inline(always)]
+    fn fetch(&self, timeout: i32) -> isize {
+        // SAFETY: `events` has room for BATCH.
+        unsafe { syscall_raw!(SYS_epoll_pwait, self.set, self.events, BATCH, timeout as isize, 0, KERNEL_SIGSET) }
     }
 
     /// Whether a wait that begins now needs no timeout: it has no deadline, or the alarm ends it.

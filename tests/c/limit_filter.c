@@ -22,13 +22,14 @@
 #include <sys/wait.h>
 
 /* With the version of Linux that has brought them; and what filters often forbid. Those of ALONE have kin, by which what
- * they do may be done when they alone are forbidden. */
-enum { ALONE = 4 };
+ * they do may be done when they alone are forbidden. For those behind REPLACED there is no other way. */
+enum { ALONE = 4, REPLACED = 12 };
 
 static const int newer[] = {
     441 /* epoll_pwait2, 5.11 */, SYS_preadv2 /* 4.6 */, SYS_pwritev2, SYS_vmsplice,
     SYS_statx /* 4.11 */, SYS_io_uring_setup /* 5.1 */, SYS_io_uring_enter, SYS_io_uring_register,
     SYS_pidfd_open /* 5.3 */, 436 /* close_range, 5.9 */, SYS_process_vm_readv, SYS_tee,
+    SYS_epoll_pwait /* nothing instead */,
 };
 
 static void forbid(int from, int how_many, int answer) {
@@ -261,6 +262,26 @@ static void all(void) {
 
 static int first, count, error;
 
+/* Who cannot wait is told so; the others go on. */
+static void cannot_wait(void *argument) {
+    int ends[2];
+    char byte;
+    (void)argument;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK_ERRNO(recv(ends[0], &byte, 1, 0), error);
+    CHECK_ERRNO(dyco_coroutine_waitRead(ends[0], 20), error);
+    CHECK_EQ(send(ends[1], "x", 1, 0), 1);
+    CHECK_EQ(recv(ends[0], &byte, 1, 0), 1);
+    CHECK_EQ(usleep(20000), 0);
+    CHECK_EQ(close(ends[0]), 0);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
+static void without_poller(void) {
+    forbid(first, count, error);
+    in_coroutine(cannot_wait, NULL);
+}
+
 static void filtered(void) {
     forbid(first, count, error);
     all();
@@ -273,8 +294,11 @@ int main(void) {
     for (size_t i = 0; i < COUNT(errors); i++) {
         error = errors[i];
         first = 0;
-        count = COUNT(newer);
+        count = REPLACED;
         CHECK_CHILD(filtered);
+        first = REPLACED;
+        count = 1;
+        CHECK_CHILD(without_poller);
     }
     error = EPERM;
     count = 1;
