@@ -38,7 +38,7 @@ impl Current {
         let scheduler = unsafe { &mut *self.scheduler() };
         // An operation that does not wait is done when it has been submitted: the kernel does not keep the addresses.
         scheduler.operations.with_ring(|operations| {
-            operations.push(entry)?;
+            operations.push(&entry)?;
             operations.give();
             // Otherwise the kernel has not got so far.
             if operations.ring.pending() > 0 && operations.ring.take_back() { None } else { Some(()) }

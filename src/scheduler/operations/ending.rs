@@ -28,7 +28,7 @@ impl Operations {
                 let is_alone = !first.is_null() && (*watch).operators.after(first).is_null();
                 is_alone.then(|| Coroutine::from_link(first))
             };
-            operations.push(match alone {
+            operations.push(&match alone {
                 Some(coroutine) => cancel(coroutine as u64),
                 // For that the kernel looks at all that is in the ring.
                 None => Entry { fd, call_flags: ring::CANCEL_FD | ring::CANCEL_ALL, ..cancel(0) },

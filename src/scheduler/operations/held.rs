@@ -73,7 +73,11 @@ impl Held {
         let mut at = self.head;
         while at != self.tail {
             // SAFETY: indices within the arrays; what is copied is not used there again.
-            unsafe { receives.add((at % room) as usize).write(self.receives.add((at % self.room) as usize).read()) };
+            unsafe {
+                receives
+                    .add((at & (room - 1)) as usize)
+                    .write(self.receives.add((at & (self.room - 1)) as usize).read())
+            };
             at = at.wrapping_add(1);
         }
         self.free();
@@ -96,10 +100,14 @@ impl Operations {
         if held.tail.wrapping_sub(held.head) >= held.room && !held.grow() {
             return false;
         }
-        let &Entry { data, address, length, fd, opcode, flags, .. } = entry;
+        let &Entry { data, address, length, fd, .. } = entry;
+        // Not as one word, see `Entry::copy_to`.
+        // SAFETY: both are valid.
+        let (opcode, flags) =
+            unsafe { ((&raw const entry.opcode).read_volatile(), (&raw const entry.flags).read_volatile()) };
         // SAFETY: an index within the array.
         unsafe {
-            held.receives.add((held.tail % held.room) as usize).write(Receive {
+            held.receives.add((held.tail & (held.room - 1)) as usize).write(Receive {
                 data,
                 address,
                 length,
@@ -121,10 +129,10 @@ impl Operations {
             }
             // SAFETY: an index within the array, of one that was put there.
             let &Receive { data, address, length, fd, generation, opcode, flags } =
-                unsafe { &*self.held.receives.add((self.held.head % self.held.room) as usize) };
+                unsafe { &*self.held.receives.add((self.held.head & (self.held.room - 1)) as usize) };
             let offset = if opcode == ring::READ { ring::NO_OFFSET } else { 0 };
             let entry = Entry { opcode, flags, fd, offset, address, length, data, ..Entry::default() };
-            let Some(place) = self.push(entry) else { return };
+            let Some(place) = self.push(&entry) else { return };
             self.generations[place] = generation;
             self.held.head = self.held.head.wrapping_add(1);
             self.held.given += 1;

@@ -123,7 +123,7 @@ impl Operations {
 
     /// Puts an entry into the ring; `None` when it has no room and the kernel takes nothing.
     #[inline]
-    fn push(&mut self, entry: Entry) -> Option<usize> {
+    fn push(&mut self, entry: &Entry) -> Option<usize> {
         self.ring.push(entry).or_else(|| {
             self.give();
             self.ring.push(entry)
@@ -173,9 +173,11 @@ impl Scheduler {
     /// `watch` is of the entry's descriptor; what the entry points to stays until the operation has ended, unless it is copied:
     /// then the bytes fit.
     #[inline]
-    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: Entry, begin: Begin) -> bool {
+    unsafe fn begin_operation(&mut self, watch: *mut Watch, generation: u32, entry: &mut Entry, begin: Begin) -> bool {
         let me = self.running;
-        let entry = Entry { data: me as u64, ..entry };
+        entry.data = me as u64;
+        // SAFETY: the running coroutine is valid.
+        let accepts = unsafe { (*me).loose & loose::ACCEPTS != 0 };
         let receives = begin == Begin::WithNextTurn && matches!(entry.opcode, ring::RECEIVE | ring::READ);
         let copied = if let Begin::Copied(bytes) = begin { bytes } else { 0 };
         // SAFETY: the caller's promise.
@@ -186,7 +188,7 @@ impl Scheduler {
             if (copied > 0 || entry.flags & ring::CHOOSE_BUFFER != 0) && !operations.ring.has_buffers() {
                 return None;
             }
-            if receives && operations.held.is_plenty() && operations.hold(&entry, generation) {
+            if receives && operations.held.is_plenty() && operations.hold(entry, generation) {
                 operations.count += 1;
                 return Some(());
             }
@@ -203,7 +205,7 @@ impl Scheduler {
             // SAFETY: the caller's promise; the running coroutine's waiter is in no list.
             unsafe {
                 (*me).in_ring = true;
-                self.operations.accepting += u32::from((*me).loose & loose::ACCEPTS != 0);
+                self.operations.accepting += u32::from(accepts);
                 (*me).waiter.events = if receives { RECEIVES } else { 0 };
                 List::push_back(&raw mut (*watch).operators, &raw mut (*me).waiter.link);
             }
@@ -238,7 +240,7 @@ impl Scheduler {
 
     fn push_surely(&mut self, entry: Entry) {
         let operations = &mut self.operations;
-        while operations.with_ring(|operations| operations.push(entry)).is_none() {
+        while operations.with_ring(|operations| operations.push(&entry)).is_none() {
             // Only for want of memory.
             pause();
         }

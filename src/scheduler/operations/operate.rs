@@ -60,7 +60,7 @@ impl Current {
                 Ok(watch) => watch,
                 Err(error) => return Some(Err(error)),
             };
-            if !scheduler.begin_operation(watch, generation, entry(), begin) {
+            if !scheduler.begin_operation(watch, generation, &mut entry(), begin) {
                 return None;
             }
             Some(Ok(Begun { generation, waits: begin != Begin::Now || scheduler.begin_now()? }))
@@ -91,7 +91,8 @@ impl Scheduler {
     /// The watch of a descriptor; who closes that tells us from now on. EBADF: it was closed meanwhile. `None`: no memory.
     #[inline]
     pub(super) fn operated(&mut self, fd: c_int, generation: u32) -> Option<Result<*mut Watch>> {
-        let watch = self.watches.entry(fd).ok()?;
+        let found = self.watches.get(fd);
+        let watch = if found.is_null() { self.watches.entry(fd).ok()? } else { found };
         // SAFETY: watches live as long as the scheduler.
         unsafe {
             if !(*watch).is_operated(generation) {

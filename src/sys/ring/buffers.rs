@@ -121,7 +121,7 @@ impl Ring {
         // SAFETY: the caller's promise; the bytes beside an entry are in use only while the kernel has not taken it.
         unsafe {
             ptr::copy_nonoverlapping(data, copy, length);
-            (*self.entries.add(place)).address = copy as u64;
+            (*self.entries.add(place)).entry.address = copy as u64;
         }
     }
 

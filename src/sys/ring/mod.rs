@@ -27,7 +27,7 @@ pub const ENTRIES: u32 = 256;
 /// Completions that wait for us; beyond them the kernel keeps a list.
 const COMPLETIONS: u32 = 1024;
 
-const ENTRY_BYTES: usize = ENTRIES as usize * size_of::<Entry>();
+const ENTRY_BYTES: usize = ENTRIES as usize * size_of::<Submission>();
 /// With room for the kernel's own words before the completions.
 const RING_BYTES: usize = COMPLETIONS as usize * size_of::<Completion>() + 64 * 1024;
 
@@ -36,7 +36,7 @@ pub struct Ring {
     state: State,
     index: u32,
     memory: *mut c_void,
-    entries: *mut Entry,
+    entries: *mut Submission,
     completions: *const Completion,
     submission_tail: *const AtomicU32,
     submission_head: *const AtomicU32,
@@ -112,13 +112,13 @@ impl Ring {
 
     /// Tries the newest of what we use: a kernel that does not know the flag says so before it looks at the descriptor.
     fn knows_dontwait(&mut self) -> bool {
-        self.push(Entry { opcode: ACCEPT, ioprio: ACCEPT_DONTWAIT, fd: -1, ..Entry::default() });
+        self.push(&Entry { opcode: ACCEPT, ioprio: ACCEPT_DONTWAIT, fd: -1, ..Entry::default() });
         self.submit().is_ok() && self.next().is_some_and(|completion| completion.result == -libc::EBADF)
     }
 
     /// Puts an entry where the kernel will find it, and returns at which of [`ENTRIES`] places; `None` when there is no room.
     #[inline]
-    pub fn push(&mut self, entry: Entry) -> Option<usize> {
+    pub fn push(&mut self, entry: &Entry) -> Option<usize> {
         // SAFETY: the ring is open; the words are the kernel's and ours, the entries beyond the head are ours.
         unsafe {
             let tail = (*self.submission_tail).load(Relaxed);
@@ -126,7 +126,7 @@ impl Ring {
                 return None;
             }
             let place = (tail % ENTRIES) as usize;
-            self.entries.add(place).write(entry);
+            entry.copy_to(&raw mut (*self.entries.add(place)).entry);
             (*self.submission_tail).store(tail.wrapping_add(1), Release);
             Some(place)
         }
@@ -160,7 +160,7 @@ impl Ring {
             let mut at = (*self.submission_head).load(Acquire);
             while at != (*self.submission_tail).load(Relaxed) {
                 let place = (at % ENTRIES) as usize;
-                each(place, &mut *self.entries.add(place));
+                each(place, &mut (*self.entries.add(place)).entry);
                 at = at.wrapping_add(1);
             }
         }
