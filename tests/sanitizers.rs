@@ -134,6 +134,8 @@ const BY_RING: &[Watched] = &[
     ("c/ring_accept", "", ADDRESS),
     ("c/ring_close", "", ADDRESS),
     ("c/ring_shared", "", ADDRESS),
+    ("c/ring_stop", "", ADDRESS),
+    ("c/ring_workers", "", ADDRESS),
     ("c/life_cycle", "40", SANITIZERS),
     ("c/stress", "", ADDRESS),
     ("c/wait_each", "", SANITIZERS),
