@@ -120,13 +120,19 @@ impl Current {
         }
         self.expect_outside();
         self.prepare_to_park(deadline);
+        self.prefetch_next();
+        Ok(None)
+    }
+
+    /// Fetches what the next switches will touch, where that pays.
+    #[inline(always)]
+    pub(super) fn prefetch_next(self) {
         // SAFETY: the scheduler is valid.
         unsafe {
             if (FEW..switch::MANY).contains(&(*self.scheduler).coroutines.live()) {
                 (*self.scheduler).ready.prefetch_early();
             }
         }
-        Ok(None)
     }
 
     /// Parks after [`Current::begin_wait_fd`]. Errors as of [`Current::wait_fd`].

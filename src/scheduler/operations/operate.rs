@@ -63,6 +63,7 @@ impl Current {
             if !scheduler.begin_operation(watch, generation, &mut entry(), begin) {
                 return None;
             }
+            self.prefetch_next();
             Some(Ok(Begun { generation, waits: begin != Begin::Now || scheduler.begin_now()? }))
         }
     }
