@@ -168,6 +168,22 @@ const _: () = assert!(size_of::<Coroutine>() == 96);
 const _: () = assert!(size_of::<Rest>() <= stack::own::HEAD);
 
 impl Rest {
+    /// The rest that goes with an own stack of `size` bytes that [`stack::own::Stacks::take`] gave; it knows that stack.
+    ///
+    /// # Safety
+    /// The stack is one of this thread's scheduler and nobody's.
+    #[inline(always)]
+    pub unsafe fn above(stack: stack::own::Warm, size: usize) -> *mut Rest {
+        // SAFETY: the caller's promise; there is room for it above the stack.
+        unsafe {
+            let rest: *mut Rest = stack.base.add(size).cast();
+            (*rest).stack.base = stack.base;
+            (*rest).stack.size = size;
+            (*rest).stack.home.slab = stack.slab;
+            rest
+        }
+    }
+
     /// Makes it a new coroutine's, but for the stack.
     ///
     /// # Safety

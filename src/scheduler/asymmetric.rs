@@ -6,13 +6,14 @@
 //! stacks of their own: the resumer may be on any shared slot.
 
 use core::ffi::{c_int, c_void};
-use core::ptr;
 
+use super::change::{change, change_plainly};
 use super::life::{find, make};
-use super::{Entry, Scheduler, ending, switch, this};
+use super::switch::{back_to_resumer, finish, prepare};
+use super::{Entry, Scheduler, this};
 use crate::arch::{self, slot};
 use crate::coroutine::{Coroutine, State};
-use crate::stack::{Kind, own, shared};
+use crate::stack::{Kind, own};
 use crate::sys::{Errno, Result};
 
 /// Makes an asymmetric coroutine, which lives until it is freed, and returns its cid.
@@ -45,7 +46,7 @@ pub fn resume(cid: i32, fail: fn(Errno) -> c_int) -> c_int {
                 && !(*scheduler).sanitizers.present
             {
                 link(me, coroutine);
-                return switch::change_plainly(arch::switch_elsewhere, scheduler, me, coroutine);
+                return change_plainly(arch::switch_elsewhere, scheduler, me, coroutine);
             }
         }
     }
@@ -70,14 +71,14 @@ fn try_resume(cid: i32) -> Result<c_int> {
             State::Dead => return Ok(0),
             State::New => {
                 (*scheduler).give_any_own_stack(coroutine)?;
-                switch::prepare(coroutine);
+                prepare(coroutine);
             }
             State::Suspended => {}
             _ => return Err(Errno(libc::EBUSY)),
         }
         let me = (*scheduler).running;
         link(me, coroutine);
-        switch::change(scheduler, me, coroutine);
+        change(scheduler, me, coroutine);
         if !me.is_null() {
             // Somebody else may have freed the coroutine before this one, on a shared stack, had its turn.
             return Ok((*me).waiter.result);
@@ -117,7 +118,7 @@ pub fn suspend() -> Result<()> {
         }
         (*me).switches = (*me).switches.wrapping_add(1);
         if Coroutine::has_overflowed(me, arch::stack_pointer()) {
-            ending::finish(scheduler);
+            finish(scheduler);
         }
         (*me).state = State::Suspended;
         back_to_resumer(scheduler, me);
@@ -139,36 +140,6 @@ pub fn free(cid: i32) -> Result<()> {
         (*scheduler).reclaim(coroutine);
     }
     Ok(())
-}
-
-/// From `me`, which has been suspended or has ended, to its resumer. Comes back when `me` is resumed.
-///
-/// # Safety
-/// `me` is asymmetric and runs.
-pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Coroutine) {
-    // SAFETY: the caller's promise; a resumer is Resuming until this.
-    unsafe {
-        let rest = (*me).rest;
-        let resumer = (*rest).resumer;
-        (*rest).resumer = ptr::null_mut();
-        if !resumer.is_null() {
-            (*resumer).waiter.result = if (*me).state == State::Dead { 0 } else { (*me).cid };
-        }
-        let in_place = resumer.is_null()
-            || (*resumer).kind != Kind::Shared
-            || shared::is_in_place(&raw const (*(*resumer).rest).stack);
-        if in_place {
-            if !resumer.is_null() {
-                (*resumer).state = State::Running;
-            }
-            switch::change(scheduler, me, resumer);
-        } else {
-            // Its slot is somebody else's meanwhile: the loop puts it in place.
-            (*resumer).state = State::Ready;
-            (*scheduler).ready.push_first(resumer);
-            switch::change(scheduler, me, ptr::null_mut());
-        }
-    }
 }
 
 impl Scheduler {

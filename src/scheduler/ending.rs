@@ -1,67 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a coroutine ends: its last steps on its own stack, and what is freed.
+//! What is freed when a coroutine ends, and how a thread ends inside of one.
 
 use core::mem::replace;
 use core::ptr;
 
-use super::handlers::Mark;
-use super::switch::side;
 use super::trying::Trying;
-use super::{Scheduler, asymmetric, pool, sanitizers, this};
-use crate::arch;
+use super::{Scheduler, pool, sanitizers, this};
 use crate::coroutine::{Coroutine, State};
 use crate::stack::Kind;
 use crate::sys::memory;
-
-/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed and goes on to the next
-/// one, or is freed by the loop.
-///
-/// # Safety
-/// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
-pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
-    // SAFETY: the caller's promise. A stack that is kept stays as it is until a coroutine runs on it again, and so does a
-    // control block until one is made: neither can be before this one has left.
-    unsafe {
-        let me = (*scheduler).running;
-        (*scheduler).handler = Mark::NONE;
-        (*scheduler).detach(me);
-        (*me).state = State::Dead;
-        if (*me).asymmetric && !(*scheduler).abort {
-            (*scheduler).release_extras(me);
-            asymmetric::back_to_resumer(scheduler, me);
-        }
-        // The loop frees it; an abort ends all, this one too.
-        if !(*me).asymmetric {
-            if (*scheduler).keeps_stack(me) {
-                (*scheduler).reclaim(me);
-                leave(scheduler, (*scheduler).next_beside(me));
-            }
-            (*scheduler).dead = me;
-        }
-        if (*scheduler).sanitizers.present {
-            sanitizers::change(scheduler, me, ptr::null_mut());
-        }
-        leave(scheduler, ptr::null_mut())
-    }
-}
-
-/// From a coroutine that has ended to `to`; null stands for the loop.
-///
-/// # Safety
-/// As of a switch, without sanitizers.
-unsafe fn leave(scheduler: *mut Scheduler, to: *mut Coroutine) -> ! {
-    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
-    unsafe {
-        (*scheduler).running = to;
-        let value = if to.is_null() { 0 } else { (*to).waiter.result };
-        let (to_sp, to) = side(scheduler, to);
-        *(*scheduler).errno = (*to).errno;
-        if !(*scheduler).exceptions.is_null() {
-            *(*scheduler).exceptions = (*to).exceptions;
-        }
-        arch::switch_for_good(*to_sp, value as u32 as usize)
-    }
-}
 
 /// The thread ends inside the coroutine that runs, whose frames have been unwound, and goes on outside of coroutines, on
 /// its own stack, where the loop's frame is no more. The coroutine has ended, and so have those that wait for it because
@@ -77,7 +24,7 @@ pub(super) fn unwound() {
             return;
         }
         (*scheduler).is_running = false;
-        (*scheduler).handler = Mark::NONE;
+        (*scheduler).handler.clear();
         (*scheduler).trying = Trying::NOTHING;
         sanitizers::unwound(scheduler);
         while !ended.is_null() {
@@ -115,7 +62,7 @@ impl Scheduler {
     /// # Safety
     /// `me` runs.
     #[inline(always)]
-    unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
+    pub(super) unsafe fn keeps_stack(&self, me: *mut Coroutine) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             let rest = (*me).rest;
@@ -126,28 +73,6 @@ impl Scheduler {
                 && (*rest).waiters.is_null();
             plain && (self.stacks.keeps((*rest).stack.size) || !(*rest).pool.is_null() && pool::keeps_stack(me))
         }
-    }
-
-    /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
-    ///
-    /// # Safety
-    /// `me` runs, perhaps freed already.
-    #[inline(always)]
-    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
-        if self.budget == 0 {
-            // By a signal handler, since `keeps_stack`.
-            return ptr::null_mut();
-        }
-        self.budget -= 1;
-        let next = self.ready.pop();
-        // SAFETY: ready coroutines are valid.
-        unsafe {
-            if next.is_null() || !self.put_beside(next, me) {
-                return ptr::null_mut();
-            }
-            (*next).state = State::Running;
-        }
-        next
     }
 
     /// Frees a coroutine that will not run again.

@@ -35,7 +35,13 @@ pub struct Mark {
 }
 
 impl Mark {
-    pub const NONE: Mark = Mark { frame: 0, coroutine: ptr::null_mut(), signal: 0, is_open: false };
+    const NONE: Mark = Mark { frame: 0, coroutine: ptr::null_mut(), signal: 0, is_open: false };
+
+    /// No handler runs.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        *self = Mark::NONE;
+    }
 
     #[inline(always)]
     pub fn is_set(&self) -> bool {
@@ -140,7 +146,7 @@ pub(super) unsafe fn is_in_handler(scheduler: *mut Scheduler) -> bool {
             }
         }
         if left || !(mark.is_open || is_blocked(mark.signal)) {
-            (*scheduler).handler = Mark::NONE;
+            (*scheduler).handler.clear();
             return false;
         }
         true

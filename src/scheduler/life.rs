@@ -5,8 +5,7 @@ use core::ffi::c_void;
 use core::{mem, ptr};
 
 use super::operations::refuse;
-use super::stacks::own_rest;
-use super::{Entry, Scheduler, ending, overflow, table, this, this_or_new};
+use super::{Entry, Scheduler, overflow, switch, table, this, this_or_new};
 use crate::arch;
 use crate::coroutine::{Coroutine, Rest, State, loose};
 use crate::list::{Link, List};
@@ -59,7 +58,7 @@ pub(super) unsafe fn make_on(
 ) -> Result<*mut Coroutine> {
     // SAFETY: the caller's promise.
     unsafe {
-        let rest = own_rest(stack, size);
+        let rest = Rest::above(stack, size);
         Rest::init(rest, Some(entry), argument);
         (*scheduler).make_with(rest, Kind::Own)
     }
@@ -69,7 +68,7 @@ pub(super) unsafe fn make_on(
 pub fn abort_current() {
     if let Some((scheduler, _)) = running() {
         // SAFETY: a coroutine of this thread runs.
-        unsafe { ending::finish(scheduler) }
+        unsafe { switch::finish(scheduler) }
     }
 }
 

@@ -33,6 +33,7 @@ use crate::timer;
 mod aside;
 mod asymmetric;
 pub mod blocked;
+mod change;
 pub mod children;
 mod deadlock;
 mod ending;

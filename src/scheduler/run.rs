@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::handlers::is_in_handler;
-use super::{Scheduler, blocked, current, deadlock, ending, switch, this};
+use super::{Scheduler, blocked, current, deadlock, switch, this};
 use crate::coroutine::{Coroutine, State, Wake};
 use crate::poller::epoll::{self, Event};
 use crate::sys::clock::{self, Instant, MS, NEVER};
@@ -108,7 +108,7 @@ pub fn abort() {
             return (*scheduler).keep_awake();
         }
         if !(*scheduler).running.is_null() {
-            ending::finish(scheduler);
+            switch::finish(scheduler);
         }
         if (*scheduler).is_running {
             (*scheduler).keep_awake();

@@ -9,8 +9,8 @@ use core::ffi::{c_uint, c_void};
 use core::mem::transmute;
 use core::ptr;
 
-use super::{Scheduler, switch};
-use crate::arch::{self, weak_address};
+use super::Scheduler;
+use crate::arch::weak_address;
 use crate::coroutine::{Coroutine, Rest, State};
 use crate::stack::Stack;
 
@@ -73,13 +73,11 @@ pub fn run_postponed_handlers() {
     }
 }
 
-/// A switch under a sanitizer; comes back when somebody switches to `from`. Null stands for the thread's own stack.
+/// To be called last before a switch. Null stands for the thread's own stack.
 ///
 /// # Safety
-/// As [`switch::change`].
-#[cold]
-#[inline(never)]
-pub unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
+/// `scheduler` is this thread's, `from` runs, and `to` is in place.
+pub unsafe fn leave(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
     // SAFETY: the caller's promise; the sanitizers' functions get what their headers ask for.
     unsafe {
         if let Some(start) = sanitizer!("__sanitizer_start_switch_fiber", StartSwitch) {
@@ -107,8 +105,6 @@ pub unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut C
             }
             switch_to(*fiber, 0);
         }
-        switch::change_plainly(arch::switch, scheduler, from, to);
-        arrived(scheduler, from);
     }
 }
 

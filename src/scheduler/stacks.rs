@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::{mem, ptr};
 
 use super::life::{find, running};
-use super::{Scheduler, aside, ending};
+use super::{Scheduler, aside, switch};
 use crate::arch;
 use crate::coroutine::{Coroutine, Rest, State, loose};
 use crate::stack::{Kind, MIN_CALLER, Stack, own, shared};
@@ -55,25 +55,9 @@ pub fn check_stack() -> Result<bool> {
             return Ok(false);
         }
         if Coroutine::has_overflowed(me, sp) {
-            ending::finish(scheduler);
+            switch::finish(scheduler);
         }
         Ok((*stack).is_nearly_full(sp))
-    }
-}
-
-/// The rest that goes with an own stack of `size` bytes that [`own::Stacks::take`] gave; it knows that stack.
-///
-/// # Safety
-/// The stack is one of this thread's scheduler and nobody's.
-#[inline(always)]
-pub(super) unsafe fn own_rest(stack: own::Warm, size: usize) -> *mut Rest {
-    // SAFETY: the caller's promise; there is room for it above the stack.
-    unsafe {
-        let rest: *mut Rest = stack.base.add(size).cast();
-        (*rest).stack.base = stack.base;
-        (*rest).stack.size = size;
-        (*rest).stack.home.slab = stack.slab;
-        rest
     }
 }
 
@@ -89,7 +73,7 @@ impl Scheduler {
         // SAFETY: the caller's promise; the stack is nobody's. A new coroutine has neither extras nor waiters.
         unsafe {
             let (old, old_kind) = ((*coroutine).rest, (*coroutine).kind);
-            let rest = own_rest(stack, size);
+            let rest = Rest::above(stack, size);
             // Word by word, as they were written: the processor still has a new coroutine's at hand.
             Rest::init(rest, (*old).entry, (*old).argument);
             (*rest).pool = (*old).pool;

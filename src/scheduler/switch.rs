@@ -6,90 +6,15 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::ending::finish;
+use super::change::{change, change_by, change_for_good, change_plainly, change_told};
 use super::{Scheduler, sanitizers};
 use crate::arch::{self, slot};
-use crate::coroutine::{Context, Coroutine, State};
+use crate::coroutine::{Coroutine, State};
 use crate::stack::{Kind, own, shared};
 use crate::sys::Result;
 
 /// From this many coroutines on, what they touch does not stay near the CPU, and fetching it ahead pays.
 pub(super) const MANY: usize = 2 << 10;
-
-/// Parks `from`, which runs, and continues `to`; comes back when somebody switches to `from`. Null stands for the loop, or
-/// for the main program that resumes an asymmetric coroutine: the thread's own stack.
-///
-/// # Safety
-/// `scheduler` is this thread's, `to` is in place, and its frame was saved here or prepared.
-#[inline(always)]
-pub(super) unsafe fn change(scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
-    // SAFETY: the caller's promise.
-    unsafe { change_by(arch::switch_elsewhere, scheduler, from, to) }
-}
-
-type Switch = unsafe extern "C" fn(*mut *mut u8, *mut u8, usize) -> usize;
-
-/// As [`change`]; `switch` is what suits the places where the two park.
-///
-/// # Safety
-/// As [`change`].
-#[inline(always)]
-unsafe fn change_by(switch: Switch, scheduler: *mut Scheduler, from: *mut Coroutine, to: *mut Coroutine) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if (*scheduler).sanitizers.present {
-            return sanitizers::change(scheduler, from, to);
-        }
-        change_plainly(switch, scheduler, from, to);
-    }
-}
-
-/// As [`change`], without telling the sanitizers. What belongs to each side besides its frame is put away and in place
-/// before the switch, so that nothing is left to do after it. The result is the `waiter.result` that `from` has when it
-/// goes on: where that is all a caller wants, the switch can be its last instruction.
-///
-/// # Safety
-/// As [`change`].
-#[inline(always)]
-pub(super) unsafe fn change_plainly(
-    switch: Switch,
-    scheduler: *mut Scheduler,
-    from: *mut Coroutine,
-    to: *mut Coroutine,
-) -> i32 {
-    // SAFETY: the caller's promise; `errno` and `exceptions` point to this thread's words.
-    unsafe {
-        (*scheduler).running = to;
-        let value = if to.is_null() { 0 } else { (*to).waiter.result };
-        let (from_sp, from) = side(scheduler, from);
-        let (to_sp, to) = side(scheduler, to);
-        let errno = (*scheduler).errno;
-        (*from).errno = *errno;
-        *errno = (*to).errno;
-        let exceptions = (*scheduler).exceptions;
-        if !exceptions.is_null() {
-            (*from).exceptions = *exceptions;
-            *exceptions = (*to).exceptions;
-        }
-        switch(from_sp, *to_sp, value as u32 as usize) as i32
-    }
-}
-
-/// Where a side's stack pointer and context are kept while it is parked.
-///
-/// # Safety
-/// `coroutine` is valid or null.
-#[inline(always)]
-pub(super) unsafe fn side(scheduler: *mut Scheduler, coroutine: *mut Coroutine) -> (*mut *mut u8, *mut Context) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if coroutine.is_null() {
-            (&raw mut (*scheduler).main_sp, &raw mut (*scheduler).main)
-        } else {
-            (&raw mut (*coroutine).sp, &raw mut (*coroutine).context)
-        }
-    }
-}
 
 /// Parks the coroutine that runs, after its state has been set and it hangs on what will wake it (or on a ready queue).
 /// Returns when it runs again.
@@ -158,6 +83,68 @@ unsafe fn park_otherwise(scheduler: *mut Scheduler, me: *mut Coroutine, mut next
     }
 }
 
+/// Ends the coroutine that runs: an asymmetric one goes back to its resumer, any other is freed and goes on to the next
+/// one, or is freed by the loop.
+///
+/// # Safety
+/// `scheduler` is this thread's and a coroutine runs. Nothing of its frames is used again.
+pub unsafe fn finish(scheduler: *mut Scheduler) -> ! {
+    // SAFETY: the caller's promise. A stack that is kept stays as it is until a coroutine runs on it again, and so does a
+    // control block until one is made: neither can be before this one has left.
+    unsafe {
+        let me = (*scheduler).running;
+        (*scheduler).handler.clear();
+        (*scheduler).detach(me);
+        (*me).state = State::Dead;
+        if (*me).asymmetric && !(*scheduler).abort {
+            (*scheduler).release_extras(me);
+            back_to_resumer(scheduler, me);
+        }
+        // The loop frees it; an abort ends all, this one too.
+        if !(*me).asymmetric {
+            if (*scheduler).keeps_stack(me) {
+                (*scheduler).reclaim(me);
+                change_for_good(scheduler, (*scheduler).next_beside(me));
+            }
+            (*scheduler).dead = me;
+        }
+        if (*scheduler).sanitizers.present {
+            change_told(scheduler, me, ptr::null_mut());
+        }
+        change_for_good(scheduler, ptr::null_mut())
+    }
+}
+
+/// From `me`, which has been suspended or has ended, to its resumer. Comes back when `me` is resumed.
+///
+/// # Safety
+/// `me` is asymmetric and runs.
+pub(super) unsafe fn back_to_resumer(scheduler: *mut Scheduler, me: *mut Coroutine) {
+    // SAFETY: the caller's promise; a resumer is Resuming until this.
+    unsafe {
+        let rest = (*me).rest;
+        let resumer = (*rest).resumer;
+        (*rest).resumer = ptr::null_mut();
+        if !resumer.is_null() {
+            (*resumer).waiter.result = if (*me).state == State::Dead { 0 } else { (*me).cid };
+        }
+        let in_place = resumer.is_null()
+            || (*resumer).kind != Kind::Shared
+            || shared::is_in_place(&raw const (*(*resumer).rest).stack);
+        if in_place {
+            if !resumer.is_null() {
+                (*resumer).state = State::Running;
+            }
+            change(scheduler, me, resumer);
+        } else {
+            // Its slot is somebody else's meanwhile: the loop puts it in place.
+            (*resumer).state = State::Ready;
+            (*scheduler).ready.push_first(resumer);
+            change(scheduler, me, ptr::null_mut());
+        }
+    }
+}
+
 /// The first steps of every coroutine, called by its first frame.
 unsafe extern "C" fn start(coroutine: *mut c_void) -> ! {
     let coroutine: *mut Coroutine = coroutine.cast();
@@ -202,6 +189,28 @@ impl Scheduler {
             }
             in_place
         }
+    }
+
+    /// The next coroutine that `me`, which ends, can switch to directly, in place; null: the loop must decide.
+    ///
+    /// # Safety
+    /// `me` runs, perhaps freed already.
+    #[inline(always)]
+    unsafe fn next_beside(&mut self, me: *mut Coroutine) -> *mut Coroutine {
+        if self.budget == 0 {
+            // By a signal handler, since `keeps_stack`.
+            return ptr::null_mut();
+        }
+        self.budget -= 1;
+        let next = self.ready.pop();
+        // SAFETY: ready coroutines are valid.
+        unsafe {
+            if next.is_null() || !self.put_beside(next, me) {
+                return ptr::null_mut();
+            }
+            (*next).state = State::Running;
+        }
+        next
     }
 
     /// From the loop: runs `next` until somebody comes back to the loop. ENOMEM: it could not be put in place.
