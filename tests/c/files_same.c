@@ -131,6 +131,13 @@ static void vectors(void) {
     TRY(close(fd));
 }
 
+static int signals;
+
+static void too_large(int number) {
+    (void)number;
+    signals++;
+}
+
 static void writing(void) {
     char bytes[2000];
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)('A' + i % 26);
@@ -162,13 +169,16 @@ static void writing(void) {
     TRY(unlink(in_folder("write")));
     struct rlimit limit, small = {3000, RLIM_INFINITY};
     CHECK_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGXFSZ, too_large);
     small.rlim_max = limit.rlim_max;
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
     fd = TRY_FD(open(in_folder("small"), O_RDWR | O_CREAT, 0600));
     TRY(write(fd, bytes, sizeof bytes));
     TRY(write(fd, bytes, sizeof bytes));
     TRY(write(fd, bytes, sizeof bytes));
+    TRY(pwrite(fd, bytes, 1, 3000));
+    say("  SIGXFSZ %d times\n", signals);
+    signals = 0;
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
     TRY(close(fd));
     TRY(unlink(in_folder("small")));

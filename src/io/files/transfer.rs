@@ -107,7 +107,10 @@ impl Transfer {
                 result
             });
             match result {
-                Err(Errno(libc::EAGAIN)) if done == 0 => check(raw(self.number(), self.arguments(list, count, 0))),
+                // No helper; or beyond RLIMIT_FSIZE, where nothing is written and the signal is this thread's.
+                Err(Errno(libc::EAGAIN)) | Ok(Err(Errno(libc::EFBIG))) if done == 0 => {
+                    check(raw(self.number(), self.arguments(list, count, 0)))
+                }
                 result => result?,
             }
         }
