@@ -72,22 +72,24 @@ unsafe fn sendto_at_once(
         return attempt();
     }
     let snapshot = descriptors::get(fd);
-    let waits = Waits::of_known_socket(caller, fd, snapshot, Direction::Write);
-    let tried = if waits.is_known_drained(snapshot) { None } else { Some(attempt()) };
-    match tried {
-        Some(Ok(sent)) if sent == length => Ok(sent),
-        Some(Err(error)) if error != EAGAIN && error != CONNECTING => Err(error),
-        // SAFETY: the caller's promise.
-        _ => unsafe { go_on(waits, tried, buffer, length, flags, address, address_length) },
+    let first = attempt();
+    match first {
+        Ok(sent) if sent == length => first,
+        Err(error) if error != EAGAIN && error != CONNECTING => first,
+        _ => {
+            let waits = Waits::of_known_socket(caller, fd, snapshot, Direction::Write);
+            // SAFETY: the caller's promise.
+            unsafe { go_on(waits, first, buffer, length, flags, address, address_length) }
+        }
     }
 }
 
-/// Goes on with a `sendto` of which that is what came of the first try, if there was one. Not inlined: who need not wait has no
-/// room for this on its stack, which reaches no deeper then than that of one that waits to receive.
+/// Goes on with a `sendto` of which that is what came of the first try. Not inlined: who need not wait has no room for this on
+/// its stack, which reaches no deeper then than that of one that waits to receive.
 #[inline(never)]
 unsafe fn go_on(
     mut waits: Waits,
-    mut tried: Option<Result<usize>>,
+    first: Result<usize>,
     buffer: *const c_void,
     length: size_t,
     flags: c_int,
@@ -99,6 +101,7 @@ unsafe fn go_on(
         // SAFETY: the caller's promise.
         unsafe { syscall!(SYS_sendto, fd, buffer, length, flags | libc::MSG_DONTWAIT, address, address_length) }
     };
+    let mut tried = Some(first);
     let sent = match begin(&mut waits, || tried.take().unwrap_or_else(|| attempt(flags, address, address_length))) {
         Err(CONNECTING) if flags & libc::MSG_FASTOPEN != 0 => {
             connected(&mut waits, || attempt(flags & !libc::MSG_FASTOPEN, ptr::null(), 0))
@@ -245,14 +248,10 @@ pub unsafe fn writev(caller: Caller, fd: c_int, list: *const iovec, count: c_int
 /// A connection has been begun (MSG_FASTOPEN) and nothing was sent.
 const CONNECTING: Errno = Errno(libc::EINPROGRESS);
 
-/// Tries until something is sent, or fails otherwise than with EAGAIN.
+/// Tries until something is sent, or fails otherwise than with EAGAIN. Always tries first, also what has been found full: a
+/// stream takes no bytes at all times, and an error that is there before the call waits is for the call itself to find.
 #[inline(always)]
 pub fn begin(waits: &mut Waits, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
-    // An error that is there before the call waits is for the call itself to find.
-    if waits.is_drained() && !waits.has_error() {
-        waits.park()?;
-        take_error(waits)?;
-    }
     loop {
         match attempt() {
             Err(EAGAIN) => await_room(waits)?,
