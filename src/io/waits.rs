@@ -53,6 +53,9 @@ pub struct Waits {
 /// A deadline that is not known yet.
 const NOT_YET: Instant = 0;
 
+/// One that is over, and after which the last try has been made.
+const PAST: Instant = 1;
+
 // It is on the stack of each coroutine that waits.
 const _: () = assert!(size_of::<Waits>() == 32);
 
@@ -177,7 +180,14 @@ impl Waits {
             None => self.current.end_wait_fd()?,
         };
         self.current.prefetch_watch(self.fd);
-        if wake == Wake::TimedOut && !self.looks_again { Err(EAGAIN) } else { self.go_on(descriptors::get(self.fd)) }
+        if wake == Wake::TimedOut && !self.looks_again {
+            // What has come since the loop has looked at descriptors is there for one more try.
+            if self.deadline == PAST || self.poll() == 0 {
+                return Err(EAGAIN);
+            }
+            self.deadline = PAST;
+        }
+        self.go_on(descriptors::get(self.fd))
     }
 
     /// The ring, which has kept the file, says that the number still means it.
