@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Receiving from sockets.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_ulong};
 use core::ptr;
 
 use libc::{c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
@@ -286,7 +286,7 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
     if !peek {
         pieces.advance(got);
     }
-    while got < total && !waits.has_error() {
+    while got < total && !waits.has_error() && !is_at_mark(waits.fd) {
         let mut window = pieces.window();
         let mut message = window.message();
         // SAFETY: the pieces are the caller's buffers.
@@ -308,6 +308,15 @@ fn fill(waits: &mut Waits, mut pieces: Pieces, mut got: usize, flags: c_int) -> 
         }
     }
     got
+}
+
+/// Whether an urgent byte (MSG_OOB) comes next: who has received something stops before it.
+#[cold]
+fn is_at_mark(fd: c_int) -> bool {
+    const SIOCATMARK: c_ulong = 0x8905;
+    let mut at: c_int = 0;
+    // SAFETY: a valid out parameter.
+    unsafe { syscall!(SYS_ioctl, fd, SIOCATMARK, &raw mut at) }.is_ok() && at != 0
 }
 
 /// A TCP call came back with less than there was room for: the socket is empty.

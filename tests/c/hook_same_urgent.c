@@ -49,6 +49,13 @@ static void by_flag(void) {
     show_mark();
     TRY(recv(ends[0], b, 4, MSG_WAITALL));
     say("%.4s\n", b);
+    /* Who wants more than there is before it, and waits for all, gets what is there. */
+    send_urgent(NULL);
+    send_more(NULL);
+    usleep(20000);
+    TRY(recv(ends[0], b, 5, MSG_WAITALL));
+    show_mark();
+    TRY(recv(ends[0], b, 3, MSG_WAITALL));
     close_pair(ends);
 }
 
