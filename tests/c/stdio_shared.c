@@ -85,6 +85,60 @@ static void both_ways_at_once(void) {
     CHECK_EQ(close(ends[1]), 0);
 }
 
+/* A reader that has something to read waits for its turn, having written what was in the buffer, and a writer waits for
+ * room, while another one flushes. */
+#define LONG_WORD 40000
+
+static void reads_word(void *argument) {
+    char word[16];
+    CHECK(fgets(word, sizeof word, shared) == word);
+    CHECK_STR(word, "word\n");
+    ++*(int *)argument;
+}
+
+static void writes_word(void *argument) {
+    CHECK_EQ(fprintf(shared, "%0*d", (int)(intptr_t)argument, 0), (intptr_t)argument);
+    CHECK_EQ(fflush(shared), 0);
+}
+
+static void flushed_while_others_wait(void *argument) {
+    static char got[1 << 16];
+    int small = 4096, has_read = 0;
+    size_t used = 0;
+    ssize_t n;
+    (void)argument;
+    stream_pair(AF_UNIX, ends);
+    CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    shared = fdopen(ends[0], "r+");
+    CHECK(shared != NULL);
+    CHECK_EQ(setvbuf(shared, NULL, _IOFBF, 1 << 16), 0);
+    size_t filled = fill(ends[0]);
+    spawn_own(reads_word, &has_read, 65536);
+    dyco_coroutine_sleep(10);
+    CHECK_EQ(fputs("0", shared), 1);
+    CHECK_EQ(syscall(SYS_write, ends[1], "word\n", 5L), 5);
+    dyco_coroutine_sleep(10);
+    spawn_own(writes_word, (void *)LONG_WORD, 65536);
+    dyco_coroutine_sleep(10);
+    while (filled > 0) {
+        CHECK((n = recv(ends[1], got, filled < sizeof got ? filled : sizeof got, 0)) > 0);
+        filled -= (size_t)n;
+    }
+    dyco_coroutine_sleep(10);
+    spawn_own(writes_word, (void *)1, 65536);
+    dyco_coroutine_sleep(10);
+    while (used < LONG_WORD + 2) {
+        CHECK((n = recv(ends[1], got + used, sizeof got - used, 0)) > 0);
+        used += (size_t)n;
+    }
+    CHECK_EQ(used, LONG_WORD + 2);
+    CHECK_EQ(strspn(got, "0"), used);
+    dyco_coroutine_sleep(10);
+    CHECK_EQ(has_read, 1);
+    CHECK_EQ(fclose(shared), 0);
+    CHECK_EQ(close(ends[1]), 0);
+}
+
 static int inside, came_back;
 
 static void waits_to_read(void *argument) {
@@ -157,6 +211,8 @@ int main(void) {
     signal(SIGPIPE, SIG_IGN);
     int fds = count_fds();
     both_ways_at_once();
+    spawn_own(flushed_while_others_wait, NULL, 65536);
+    run_all();
     for (int reopens = 0; reopens < 2; reopens++) {
         closed_while_in_use("r", waits_to_read, NULL, reopens);
         closed_while_in_use("r+", waits_to_read, NULL, reopens);

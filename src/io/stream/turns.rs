@@ -107,6 +107,8 @@ unsafe fn take_turn_to_read(current: Current, stream: *mut Stream) -> Result<()>
             if (*file).write_next == end {
                 (*file).write_next = begin;
             } else {
+                // Before libc writes from elsewhere than where reading has ended, it seeks, which fails.
+                (*file).read = [end; 3];
                 (*file).write_base = end;
             }
             // Those who have waited meanwhile tell libc that the buffer is empty: it must be.
