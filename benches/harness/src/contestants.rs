@@ -68,6 +68,8 @@ pub enum Kind {
     Servers(&'static str),
     /// Servers with 1, 2, ... threads on as many CPUs, with the load on the same; the case is the connections of each CPU.
     Threads,
+    /// Servers under valgrind, which counts; the case is not varied.
+    Path,
 }
 
 pub struct Section {
@@ -109,6 +111,20 @@ pub const SECTIONS: &[Section] = &[
             load("1000", 32, 120),
             load("10000", 8, 800),
         ],
+    },
+    Section {
+        work: "echo",
+        name: "path",
+        kind: Kind::Path,
+        rows: &[
+            row("plain epoll", "epoll", "level 1"),
+            row("libdyco, own stacks", "dyco", "own hooks 1"),
+            row("libdyco, shared stacks", "dyco", "shared hooks 1"),
+            row("libdyco, shared stacks, buffers on the heap", "dyco", "shared heap 1"),
+            row("libuv", "uv", ""),
+            row("tokio", "tokio", ""),
+        ],
+        cases: &[case("128", 1)],
     },
     Section {
         work: "echo",

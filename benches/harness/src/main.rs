@@ -8,6 +8,7 @@ mod build;
 mod contestants;
 mod data;
 mod goals;
+mod path;
 mod plot;
 mod report;
 mod run;

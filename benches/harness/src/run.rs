@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs the sections: rows take turns, in each round in another order, each pinned to a CPU.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::{fs, io};
 
 use crate::build::Place;
 use crate::contestants::{Case, Kind, Row, Section};
-use crate::data;
+use crate::{data, path};
 
 /// Seconds that a program may take for one case.
 const PATIENCE: &str = "60";
@@ -37,6 +38,7 @@ impl Runner {
         eprintln!("bench: {} {}: {} contestants, {rounds} rounds", section.name, case.name, rows.len());
         let turns = match section.kind {
             Kind::Program => self.programs(section, case, &rows, rounds),
+            Kind::Path => self.paths(section, &rows)?,
             Kind::Servers(work) => {
                 let seats: Vec<Seat> = rows.iter().map(|row| Seat::alone(row, case, self.cpus)).collect();
                 self.servers(section, work, case, seats, rounds, case.name)?
@@ -80,6 +82,28 @@ impl Runner {
         turns
     }
 
+    fn paths(&self, section: &Section, rows: &[&Row]) -> io::Result<String> {
+        let mut counts = String::new();
+        for row in rows {
+            let command = |trace: &Path, port: u16| {
+                let mut command = self.pinned("0", row);
+                command.args(["valgrind", "--tool=lackey", "--trace-mem=yes"]);
+                command.arg(format!("--log-file={}", trace.display()));
+                command.arg(self.place.program(section.work, row.program)).args(self.arguments(row, ""));
+                command.arg(port.to_string()).stderr(Stdio::null());
+                command
+            };
+            match path::measure(&command, free_port(), &self.place.data.with_file_name("path")) {
+                Ok(costs) => {
+                    counts += &format!("{}\tinstructions/request\t{}\n", row.name, costs.instructions);
+                    counts += &format!("{}\tcache lines/request\t{}\n", row.name, costs.lines);
+                }
+                Err(error) => eprintln!("bench: path: {} cannot: {error}", row.name),
+            }
+        }
+        Ok(counts)
+    }
+
     fn servers(
         &self,
         section: &Section,
@@ -89,7 +113,7 @@ impl Runner {
         rounds: usize,
         connections: &str,
     ) -> io::Result<String> {
-        let port = 10000 + std::process::id() % 20000;
+        let port = free_port();
         let mut servers = Servers(Vec::new());
         let mut targets = Vec::new();
         for (seat, port) in seats.iter().zip(port..) {
@@ -127,6 +151,11 @@ impl Runner {
         let filled = |word: &str| word.replace("{certificate}", &certificate).replace("{}", argument);
         row.arguments.split_whitespace().map(filled).collect()
     }
+}
+
+/// The first of some that most likely nobody has.
+fn free_port() -> u16 {
+    10000 + (std::process::id() % 20000) as u16
 }
 
 /// A server's place among the others: its name in the results, and the CPUs.
