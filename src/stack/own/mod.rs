@@ -9,9 +9,15 @@
 
 use core::{ptr, slice};
 
-use super::{bytes, guard, page_size, tools};
+use super::page_size;
+use crate::list::{Link, List};
 use crate::sys::{Errno, Result, memory};
 use crate::syscall_raw;
+
+mod slab;
+
+pub use slab::Slab;
+use slab::stride;
 
 /// The smallest own stack: `fprintf(stderr)` alone uses 10 KB, and untouched pages cost nothing.
 pub const MIN: usize = 16 << 10;
@@ -37,26 +43,6 @@ const WARM: usize = 4096;
 const COOLED: usize = 64;
 
 const FIRST_SLAB: usize = 16;
-const LARGEST_SLAB: usize = 64 << 20;
-
-/// A mapping that holds `count` stacks of one size.
-pub struct Slab {
-    next: *mut Slab,
-    previous: *mut Slab,
-    base: *mut u8,
-    count: u32,
-    /// Stacks that are in use or warm.
-    used: u32,
-    /// Stacks below this index have their guard already.
-    guarded: u32,
-    /// How many of these guards mprotect has made.
-    mprotected: u32,
-    free_count: u32,
-    /// Indices of stacks that were used and came back; room for `count`. Not touched before one does.
-    free: *mut u32,
-    /// The names of the guarded stacks for valgrind; null without it.
-    ids: *mut u32,
-}
 
 /// A stack that nobody uses, with its pages.
 #[derive(Clone, Copy)]
@@ -68,9 +54,8 @@ pub struct Warm {
 }
 
 struct Class {
-    /// Slabs that have a stack to give come first.
-    slabs: *mut Slab,
-    last: *mut Slab,
+    /// Slabs that have a stack to give come first. Not a list before there is one.
+    slabs: List,
     slab_count: u32,
     warm_count: u32,
     warm: *mut Warm,
@@ -110,15 +95,15 @@ impl Stacks {
                 class.warm_count -= 1;
                 return Ok(*class.warm.add(class.warm_count as usize));
             }
-            if class.slabs.is_null() || !(*class.slabs).has_room() {
-                let slab = Slab::map(size, FIRST_SLAB << class.slab_count.min(20))?;
+            let mut slab = class.first();
+            if slab.is_null() || !(*slab).has_room() {
+                slab = Slab::map(size, FIRST_SLAB << class.slab_count.min(20))?;
                 class.push_first(slab);
             }
-            let slab = class.slabs;
             let base = (*slab).take(size);
-            if !(*slab).has_room() && slab != class.last {
-                class.unlink(slab);
-                class.push_last(slab);
+            if !(*slab).has_room() {
+                Link::unlink(&raw mut (*slab).link);
+                List::push_back(&raw mut class.slabs, &raw mut (*slab).link);
             }
             Ok(Warm { base, slab })
         }
@@ -159,11 +144,11 @@ impl Stacks {
     /// No stack is in use.
     pub unsafe fn free(&mut self) {
         for (index, class) in self.classes.iter_mut().enumerate() {
-            while !class.slabs.is_null() {
-                let slab = class.slabs;
+            while class.slab_count > 0 {
+                let slab = class.first();
                 // SAFETY: a linked slab is valid; nobody uses its stacks.
                 unsafe {
-                    class.unlink(slab);
+                    class.remove(slab);
                     Slab::unmap(slab, (MIN << index) + page_size() - HEAD);
                 }
             }
@@ -213,7 +198,7 @@ impl Class {
             for stack in stacks {
                 (*slab).give_back(stack.base, size);
             }
-            self.unlink(slab);
+            self.remove(slab);
             // One slab without users stays, so that one coroutine at a time does not map and unmap.
             if (*slab).used == 0 && self.slab_count > 0 {
                 Slab::unmap(slab, size);
@@ -225,173 +210,29 @@ impl Class {
         }
     }
 
-    /// # Safety
-    /// `slab` is valid and not linked.
-    unsafe fn push_first(&mut self, slab: *mut Slab) {
-        // SAFETY: linked slabs are valid.
-        unsafe {
-            (*slab).previous = ptr::null_mut();
-            (*slab).next = self.slabs;
-            if self.slabs.is_null() {
-                self.last = slab;
-            } else {
-                (*self.slabs).previous = slab;
-            }
-        }
-        self.slabs = slab;
-        self.slab_count += 1;
+    /// The slab that has a stack to give, if one does; null: there is none at all.
+    fn first(&self) -> *mut Slab {
+        if self.slab_count == 0 { ptr::null_mut() } else { self.slabs.first().cast() }
     }
 
     /// # Safety
     /// `slab` is valid and not linked.
-    unsafe fn push_last(&mut self, slab: *mut Slab) {
-        // SAFETY: linked slabs are valid.
+    unsafe fn push_first(&mut self, slab: *mut Slab) {
+        // SAFETY: the caller's promise; linked slabs are valid, and a class does not move.
         unsafe {
-            (*slab).next = ptr::null_mut();
-            (*slab).previous = self.last;
-            if self.last.is_null() {
-                self.slabs = slab;
-            } else {
-                (*self.last).next = slab;
+            if self.slab_count == 0 {
+                List::init(&raw mut self.slabs);
             }
+            List::push_front(&raw mut self.slabs, &raw mut (*slab).link);
         }
-        self.last = slab;
         self.slab_count += 1;
     }
 
     /// # Safety
     /// `slab` is linked here.
-    unsafe fn unlink(&mut self, slab: *mut Slab) {
-        // SAFETY: linked slabs are valid.
-        unsafe {
-            let (previous, next) = ((*slab).previous, (*slab).next);
-            if previous.is_null() {
-                self.slabs = next;
-            } else {
-                (*previous).next = next;
-            }
-            if next.is_null() {
-                self.last = previous;
-            } else {
-                (*next).previous = previous;
-            }
-        }
+    unsafe fn remove(&mut self, slab: *mut Slab) {
+        // SAFETY: the caller's promise.
+        unsafe { Link::unlink(&raw mut (*slab).link) };
         self.slab_count -= 1;
     }
-}
-
-impl Slab {
-    /// Maps a slab of up to `count` stacks: fewer where that would be large, or where the address space is short.
-    fn map(size: usize, count: usize) -> Result<*mut Slab> {
-        let stride = stride(size);
-        let mut count = count.min(LARGEST_SLAB / stride).max(1);
-        let mapping = loop {
-            match memory::map(count * stride, libc::MAP_STACK) {
-                Ok(mapping) => break bytes(mapping),
-                Err(_) if count > 1 => count /= 4,
-                Err(errno) => return Err(errno),
-            }
-            count = count.max(1);
-        };
-        // SAFETY: the mapping is ours. A huge page would commit many stacks at the first touch of one.
-        unsafe { syscall_raw!(SYS_madvise, mapping, count * stride, libc::MADV_NOHUGEPAGE) };
-        let got = memory::zeroed::<Slab>().and_then(|slab| {
-            let slab = slab.as_ptr();
-            // SAFETY: `slab` is fresh zeroed memory; where an array cannot be had, it is not used again.
-            unsafe {
-                (*slab).base = mapping;
-                (*slab).count = count as u32;
-                match (*slab).make_arrays(count) {
-                    Ok(()) => Ok(slab),
-                    Err(errno) => {
-                        Slab::free(slab);
-                        Err(errno)
-                    }
-                }
-            }
-        });
-        if got.is_err() {
-            // SAFETY: the mapping is ours and not used again.
-            unsafe { memory::unmap(mapping.cast(), count * stride) };
-        }
-        got
-    }
-
-    fn make_arrays(&mut self, count: usize) -> Result<()> {
-        self.free = memory::array_uninitialized(count)?.as_ptr();
-        if tools::on_valgrind() {
-            self.ids = memory::array_zeroed(count)?.as_ptr();
-        }
-        Ok(())
-    }
-
-    /// # Safety
-    /// `slab` is not used again.
-    unsafe fn free(slab: *mut Slab) {
-        // SAFETY: the caller's promise; the arrays are null or ours.
-        unsafe {
-            memory::free((*slab).free);
-            memory::free((*slab).ids);
-            memory::free(slab);
-        }
-    }
-
-    /// # Safety
-    /// `slab` is not linked, its stacks are `size` bytes each and not used again.
-    unsafe fn unmap(slab: *mut Slab, size: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            guard::forget((*slab).mprotected);
-            if !(*slab).ids.is_null() {
-                for index in 0..(*slab).guarded as usize {
-                    tools::forget_stack(*(*slab).ids.add(index));
-                }
-            }
-            memory::unmap((*slab).base.cast(), (*slab).count as usize * stride(size));
-            Slab::free(slab);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.free_count > 0 || self.guarded < self.count
-    }
-
-    /// The lowest byte of a stack that is not in use; there is one.
-    fn take(&mut self, size: usize) -> *mut u8 {
-        self.used += 1;
-        // SAFETY: indices stay below `count`, for which `free` and the mapping have room.
-        unsafe {
-            if self.free_count > 0 {
-                self.free_count -= 1;
-                return self.lowest(*self.free.add(self.free_count as usize) as usize, size);
-            }
-            let index = self.guarded as usize;
-            self.mprotected += guard::install(self.base.add(index * stride(size)), page_size());
-            let stack = self.lowest(index, size);
-            if !self.ids.is_null() {
-                self.ids.add(index).write(tools::register_stack(stack, size));
-            }
-            self.guarded += 1;
-            stack
-        }
-    }
-
-    fn lowest(&self, index: usize, size: usize) -> *mut u8 {
-        self.base.wrapping_add(index * stride(size) + page_size())
-    }
-
-    /// # Safety
-    /// `stack` came from `take` and is not in use.
-    unsafe fn give_back(&mut self, stack: *mut u8, size: usize) {
-        let index = (stack as usize - self.base as usize) / stride(size);
-        // SAFETY: no more than `count` stacks can come back.
-        unsafe { self.free.add(self.free_count as usize).write(index as u32) };
-        self.free_count += 1;
-        self.used -= 1;
-    }
-}
-
-/// From one stack of a slab to the next: a guard, the stack, and what is above it.
-fn stride(size: usize) -> usize {
-    page_size() + size + HEAD
 }
