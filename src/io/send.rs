@@ -126,11 +126,10 @@ unsafe fn finish_one(
     length: size_t,
     sent: usize,
     flags: c_int,
-) -> usize {
-    let mut all = iovec { iov_base: buffer.cast_mut(), iov_len: length };
-    let mut waits = Waits::of_socket(caller, fd, Direction::Write);
-    // SAFETY: one piece, the caller's buffer.
-    finish(&mut waits, unsafe { Pieces::new(&raw mut all, 1) }, sent, flags)
+) -> Result<usize> {
+    let waits = Waits::of_socket(caller, fd, Direction::Write);
+    // SAFETY: the caller's promise.
+    unsafe { go_on(waits, Ok(sent), buffer, length, flags, ptr::null(), 0) }
 }
 
 /// `send` where it may go by the ring, together with what others do: the coroutine goes on when it is done, the next time
@@ -152,7 +151,7 @@ unsafe fn send_by_ring(
         // What is left is for the same file.
         Some(Ok(sent)) if sent < length && descriptors::get(fd).generation == generation => {
             // SAFETY: as above.
-            Some(Ok(unsafe { finish_one(caller, fd, buffer, length, sent, flags) }))
+            Some(unsafe { finish_one(caller, fd, buffer, length, sent, flags) })
         }
         result => result,
     }

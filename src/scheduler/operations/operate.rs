@@ -92,8 +92,7 @@ impl Scheduler {
     /// The watch of a descriptor; who closes that tells us from now on. EBADF: it was closed meanwhile. `None`: no memory.
     #[inline]
     pub(super) fn operated(&mut self, fd: c_int, generation: u32) -> Option<Result<*mut Watch>> {
-        let found = self.watches.get(fd);
-        let watch = if found.is_null() { self.watches.entry(fd).ok()? } else { found };
+        let watch = self.watches.entry(fd).ok()?;
         // SAFETY: watches live as long as the scheduler.
         unsafe {
             if !(*watch).is_operated(generation) {

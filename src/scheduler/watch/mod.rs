@@ -129,11 +129,16 @@ impl Watches {
     }
 
     /// The watch of a number, made if need be.
+    #[inline(always)]
     pub(super) fn entry(&mut self, fd: i32) -> Result<*mut Watch> {
         let found = self.get(fd);
-        if !found.is_null() {
-            return Ok(found);
-        }
+        if found.is_null() { self.make_entry(fd) } else { Ok(found) }
+    }
+
+    /// Makes the watch of a number that has none, and those of its neighbours.
+    #[cold]
+    #[inline(never)]
+    fn make_entry(&mut self, fd: i32) -> Result<*mut Watch> {
         let index = usize::try_from(fd).map_err(|_| Errno(libc::EBADF))?;
         if index / CHUNK >= self.chunk_count {
             let count = (index / CHUNK + 1).next_power_of_two().max(16);

@@ -75,16 +75,12 @@ impl Scheduler {
             if (*watch).registered != 0 && (*watch).generation != snapshot.generation {
                 self.unregister(watch, Wake::Closed);
             }
-            if (*watch).is_armed(snapshot, events) {
-                self.watches.check_later(watch, self.now);
-                return Ok((Armed::Yes, watch));
-            }
             let wanted = (*watch).wanted(events);
             let armed = self.register(watch, snapshot.generation, wanted)?;
             if armed == Armed::Yes && descriptors::get(fd).generation != snapshot.generation {
                 // Another thread is closing it, and may have looked for those who wait before it could see this one.
                 self.unregister(watch, Wake::Closed);
-                return self.arm_anew(fd, events);
+                return self.arm(fd, descriptors::get(fd), events);
             }
             Ok((armed, watch))
         }
